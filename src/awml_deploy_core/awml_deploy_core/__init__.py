@@ -1,0 +1,1 @@
+"""Model-agnostic deployment: export, artifacts, sessions, pipelines, verification."""

@@ -1,0 +1,111 @@
+"""One error hierarchy for the whole suite.
+
+Every bad input becomes one typed error that says which thing is wrong, what was found,
+what was expected and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AwmlDeployError(Exception):
+    """Base of all errors this suite raises on purpose.
+
+    Args:
+        subject: The thing that is wrong: a path, a parameter, a tensor, a topic.
+        problem: What is wrong with it, in one clause.
+        got: The offending value.
+        expected: What would have been right.
+        hint: What the user can do.
+    """
+
+    def __init__(
+        self,
+        subject: object,
+        problem: str,
+        *,
+        got: object | None = None,
+        expected: object | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.subject = str(subject)
+        self.problem = problem
+        self.got = got
+        self.expected = expected
+        self.hint = hint
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        parts = [f"{self.subject}: {self.problem}"]
+        if self.got is not None:
+            parts.append(f"got {self.got}")
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        text = "; ".join(parts)
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class ConfigError(AwmlDeployError):
+    """A configuration file or value is invalid."""
+
+
+class CheckpointError(AwmlDeployError):
+    """A checkpoint cannot be read or does not belong to the configured model."""
+
+
+class ExportError(AwmlDeployError):
+    """A component could not be exported."""
+
+
+class ArtifactError(AwmlDeployError):
+    """A bundle, manifest or artifact file is missing, corrupt or does not match its record."""
+
+
+class BackendUnavailableError(AwmlDeployError):
+    """A backend cannot run on this machine or device."""
+
+
+class DeviceError(AwmlDeployError):
+    """A device specification is invalid or names a device that does not exist."""
+
+
+class TensorMismatchError(AwmlDeployError):
+    """A tensor's name, dtype or shape differs from its specification."""
+
+
+class InferenceError(AwmlDeployError):
+    """A backend failed while it ran a component."""
+
+
+class PointCloudError(AwmlDeployError):
+    """A point cloud is malformed or inconsistent."""
+
+
+class BagError(AwmlDeployError):
+    """A rosbag is unreadable or lacks a topic."""
+
+
+class DatasetError(AwmlDeployError):
+    """A sample source other than a rosbag is missing, unreadable or of an unknown format."""
+
+
+class ParameterError(AwmlDeployError):
+    """A run-time option or ROS parameter is invalid."""
+
+
+class MissingDependencyError(AwmlDeployError):
+    """An optional package is needed but not installed."""
+
+
+class ErrorGroup(AwmlDeployError):
+    """Several problems found in one pass over one subject."""
+
+    def __init__(self, subject: object, problems: Sequence[str], *, hint: str | None = None) -> None:
+        self.problems = tuple(problems)
+        listing = "".join(f"\n  - {problem}" for problem in self.problems)
+        noun = "problem" if len(self.problems) == 1 else "problems"
+        super().__init__(subject, f"{len(self.problems)} {noun}:{listing}", hint=None)
+        if hint:
+            self.hint = hint
+            self.args = (f"{self.args[0]}\n{hint}",)

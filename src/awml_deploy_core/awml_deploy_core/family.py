@@ -1,0 +1,126 @@
+"""How core sees a model family, found through the entry-point group ``awml_deploy.models``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
+from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.pipeline import InferencePipeline
+from awml_deploy_core.runtime.session import Session
+
+if TYPE_CHECKING:
+    import torch
+
+GROUP = "awml_deploy.models"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One input of a model with an identity that repeats between runs."""
+
+    sample_id: str
+    input: Any
+    """What the family's pipeline takes, e.g. a PointCloudFrame."""
+
+
+ModelConfigT = TypeVar("ModelConfigT")
+
+
+class ModelFamily(Protocol[ModelConfigT]):
+    """Everything that is specific to one kind of model.
+
+    Only :meth:`load_model` and the extractor may import torch: opening a bundle and running it
+    on a vehicle must not.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def parse_config(self, raw: Mapping[str, Any]) -> ModelConfigT:
+        """Validate the ``model`` section of a deploy configuration.
+
+        Raises:
+            ConfigError: Any key is unknown or invalid; all problems are listed.
+        """
+        ...
+
+    def dump_config(self, config: ModelConfigT) -> dict[str, Any]:
+        """The inverse of :meth:`parse_config`, JSON-ready, for the manifest."""
+        ...
+
+    def component_specs(self, config: ModelConfigT) -> tuple[ComponentSpec, ...]:
+        """Components in execution order, without loading the model."""
+        ...
+
+    def load_model(self, config: ModelConfigT, checkpoint: Path) -> torch.nn.Module:
+        """The model in eval mode on the CPU with strictly loaded weights.
+
+        Raises:
+            CheckpointError: Unreadable, or keys are missing, unexpected or of another shape.
+        """
+        ...
+
+    def extractor(self, config: ModelConfigT) -> ModelComponentExtractor:
+        """The extractor of this configuration's components."""
+        ...
+
+    def write_bundle_files(self, config: ModelConfigT, folder: Path) -> None:
+        """Write the metadata files that the vehicle's own node reads beside the ONNX files."""
+        ...
+
+    def read_bundle(self, folder: Path) -> ModelConfigT | None:
+        """The configuration of a bundle without a manifest, or None if it is not this family's.
+
+        Raises:
+            ArtifactError: It is this family's, but its metadata is invalid.
+        """
+        ...
+
+    def create_pipeline(
+        self, config: ModelConfigT, sessions: Mapping[str, Session], options: Mapping[str, Any]
+    ) -> InferencePipeline[Any, Any]:
+        """Assemble the pipeline from one session a component and the run-time options.
+
+        Raises:
+            ParameterError: Any option is unknown or invalid.
+        """
+        ...
+
+    def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
+        """Samples of a cloud file, a folder of clouds or a rosbag2 (``PATH`` or ``PATH#topic``).
+
+        The sequence loads a sample when it is indexed.
+
+        Raises:
+            DatasetError, BagError, PointCloudError: The source is missing or malformed.
+        """
+        ...
+
+
+def available_families() -> tuple[str, ...]:
+    """Names of the installed model families."""
+    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
+
+
+def load_family(name: str) -> ModelFamily[Any]:
+    """Load a model family by its entry-point name.
+
+    Raises:
+        ConfigError: No installed package provides it.
+    """
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            family: ModelFamily[Any] = point.load()()
+            return family
+    raise ConfigError(
+        "model.family",
+        "unknown model family",
+        got=repr(name),
+        expected=" or ".join(available_families()) or "an installed family",
+        hint=f"Install the package that provides it (entry-point group {GROUP}).",
+    )

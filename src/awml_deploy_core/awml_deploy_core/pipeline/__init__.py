@@ -1,0 +1,13 @@
+"""Pre-processing, sessions and post-processing as one object that serves every caller."""
+
+from awml_deploy_core.pipeline.inference import InferencePipeline, InferenceResult, TensorTap
+from awml_deploy_core.pipeline.latency import StageClock, StageLatencies, StageLatency
+
+__all__ = [
+    "InferencePipeline",
+    "InferenceResult",
+    "StageClock",
+    "StageLatencies",
+    "StageLatency",
+    "TensorTap",
+]

@@ -1,0 +1,101 @@
+"""The pipeline object shared by CLI, verification, evaluation, replay and the node."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from typing_extensions import Self
+
+from awml_deploy_core.pipeline.latency import StageClock, StageLatencies
+from awml_deploy_core.runtime.session import Session, Tensors
+
+InputT = TypeVar("InputT")
+OutputT = TypeVar("OutputT")
+
+
+class InferenceResult(NamedTuple, Generic[OutputT]):
+    """What one frame gave; returned, never stored on the pipeline."""
+
+    output: OutputT
+    latencies: StageLatencies
+    counts: Mapping[str, int]
+    """Facts of the frame such as points in, points used, pillars and truncated pillars."""
+
+
+class TensorTap:
+    """Keeps copies of every component's inputs and outputs while one frame runs."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        self.outputs: dict[str, dict[str, npt.NDArray[Any]]] = {}
+
+    def record(self, component: str, inputs: Tensors, outputs: Tensors) -> None:
+        self.inputs[component] = {name: np.array(value) for name, value in inputs.items()}
+        self.outputs[component] = {name: np.array(value) for name, value in outputs.items()}
+
+
+class InferencePipeline(ABC, Generic[InputT, OutputT]):
+    """Pre-process, run the sessions, post-process.
+
+    Use as a context manager or call :meth:`close`; it owns its sessions. One frame at a time:
+    a pipeline may reuse work buffers between calls, so it is not re-entrant.
+    """
+
+    @property
+    @abstractmethod
+    def sessions(self) -> tuple[Session, ...]:
+        """Sessions in execution order."""
+
+    @abstractmethod
+    def _infer(
+        self, sample: InputT, clock: StageClock, tap: TensorTap | None
+    ) -> tuple[OutputT, Mapping[str, int]]:
+        """Run one frame; call :meth:`_run_session` for every component."""
+
+    @abstractmethod
+    def with_options(self, options: Mapping[str, Any]) -> Self:
+        """The same pipeline (same sessions) with other run-time options, validated as a whole.
+
+        Raises:
+            ParameterError: Any option is unknown or invalid; all problems are listed.
+        """
+
+    def infer(self, sample: InputT) -> InferenceResult[OutputT]:
+        """Run one frame."""
+        clock = StageClock()
+        output, counts = self._infer(sample, clock, None)
+        return InferenceResult(output, clock.result(), counts)
+
+    def trace(self, sample: InputT) -> tuple[InferenceResult[OutputT], TensorTap]:
+        """Run one frame and keep every component's tensors."""
+        clock, tap = StageClock(), TensorTap()
+        output, counts = self._infer(sample, clock, tap)
+        return InferenceResult(output, clock.result(), counts), tap
+
+    def close(self) -> None:
+        """Release the sessions. Calling it twice is allowed."""
+        for session in self.sessions:
+            session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @staticmethod
+    def _run_session(session: Session, inputs: Tensors, tap: TensorTap | None) -> Tensors:
+        outputs = session.run(inputs)
+        if tap is not None:
+            tap.record(session.spec.name, inputs, outputs)
+        return outputs

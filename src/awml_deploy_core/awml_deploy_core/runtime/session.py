@@ -1,0 +1,115 @@
+"""One protocol for every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from awml_deploy_core.components import ComponentSpec
+from awml_deploy_core.device import DeviceSpec
+
+if TYPE_CHECKING:
+    import torch
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+class Session(Protocol):
+    """One component loaded in one backend on one device."""
+
+    @property
+    def spec(self) -> ComponentSpec: ...
+
+    @property
+    def backend(self) -> str: ...
+
+    @property
+    def device(self) -> DeviceSpec: ...
+
+    def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
+        """Run the component.
+
+        Inputs and outputs are host arrays keyed by the spec's tensor names. Outputs are owned by
+        the caller.
+
+        Raises:
+            TensorMismatchError: An input's name, dtype or shape contradicts the spec.
+            InferenceError: The backend failed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release everything. Calling it twice is allowed."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SessionSource:
+    """Where a backend gets a component from: an ONNX file, a module, or both."""
+
+    spec: ComponentSpec
+    onnx_path: Path | None = None
+    load_module: Callable[[], torch.nn.Module] | None = None
+    """Gives the component's module in eval mode on the CPU (pytorch backend)."""
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a backend can run on a device, and if not why and what would help."""
+
+    available: bool
+    detail: str
+    hint: str = ""
+
+    def __bool__(self) -> bool:
+        return self.available
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """Backend-independent options of a session."""
+
+    num_threads: int = 0
+    """Intra-op CPU threads; 0 leaves the choice to the backend."""
+    deterministic: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """A runtime, found through the entry-point group ``awml_deploy.backends``."""
+
+    @property
+    def name(self) -> str: ...
+
+    def availability(self, device: DeviceSpec) -> Availability:
+        """Whether this backend can open a session on ``device``; never raises."""
+        ...
+
+    def open_session(self, source: SessionSource, device: DeviceSpec, options: SessionOptions) -> Session:
+        """Load a component.
+
+        Raises:
+            BackendUnavailableError: The backend or the device is not usable here.
+            ArtifactError: The artifact is missing, corrupt or contradicts the spec.
+        """
+        ...
+
+
+def check_inputs(spec: ComponentSpec, inputs: Tensors) -> None:
+    """Raise one TensorMismatchError that lists every input contradicting the spec."""
+    from awml_deploy_core.errors import TensorMismatchError
+
+    problems = []
+    for tensor in spec.inputs:
+        value = inputs.get(tensor.name)
+        if value is None:
+            problems.append(f"{tensor.name} is missing (given: {', '.join(inputs) or 'none'})")
+        elif reason := tensor.mismatch(value.shape, np.dtype(value.dtype).name):
+            problems.append(f"{tensor.name}: {reason}")
+    if problems:
+        raise TensorMismatchError(f"inputs of {spec.name}", "; ".join(problems))

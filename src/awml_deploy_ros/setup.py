@@ -1,0 +1,43 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "awml_deploy_ros"
+# The repository's top-level launch/ and config/ are what a user edits; they install from here.
+TOP = Path("..") / ".."
+
+
+def _tree(folder: str) -> list[tuple[str, list[str]]]:
+    found: dict[str, list[str]] = {}
+    for path in sorted((TOP / folder).rglob("*")):
+        if path.is_file() and path.suffix in {".py", ".yaml", ".xml", ".rviz", ".json"}:
+            target = f"share/{PACKAGE}/{path.parent.relative_to(TOP).as_posix()}"
+            found.setdefault(target, []).append(str(path))
+    return sorted(found.items())
+
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="ROS 2 nodes that run deployed detectors on live point clouds",
+    license="Apache-2.0",
+    packages=find_packages(exclude=["test", "test.*"]),
+    package_data={PACKAGE: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *_tree("launch"),
+        *_tree("config"),
+    ],
+    zip_safe=False,
+    python_requires=">=3.10",
+    install_requires=["awml_deploy_core", "numpy>=1.24", "PyYAML>=6"],
+    extras_require={"bags": ["rosbags>=0.11"], "test": ["hypothesis", "pytest<9"]},
+    entry_points={
+        "console_scripts": [
+            "centerpoint_node = awml_deploy_ros.centerpoint_node:main",
+            "bag_player = awml_deploy_ros.bag_player:main",
+            "bag_recorder = awml_deploy_ros.bag_recorder:main",
+        ],
+    },
+)

@@ -1,0 +1,167 @@
+"""Configuration of one CenterPoint variant and the geometry that follows from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+RawFeature = Literal["x", "y", "z", "intensity", "time_lag"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HeadConvention(_Frozen):
+    """How the head's ``dim`` and ``rot`` channels are written.
+
+    mmdet3d heads emit log (length, width, height) and (sin, cos) of the yaw; Autoware expects
+    log (width, length, height) and (-cos, -sin), which AWML's export option
+    ``rot_y_axis_reference`` writes. Shapes are identical, so the convention must be recorded.
+    """
+
+    dim_order: Literal["lwh", "wlh"]
+    rot_encoding: Literal["sin_cos", "neg_cos_neg_sin"]
+
+
+MMDET3D_CONVENTION = HeadConvention(dim_order="lwh", rot_encoding="sin_cos")
+AUTOWARE_CONVENTION = HeadConvention(dim_order="wlh", rot_encoding="neg_cos_neg_sin")
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class CenterPointConfig(_Frozen):
+    """One CenterPoint variant: classes, geometry, network and the convention it exports.
+
+    Defaults are Autoware's ``centerpoint`` base model.
+    """
+
+    class_names: tuple[str, ...] = ("CAR", "TRUCK", "BUS", "BICYCLE", "PEDESTRIAN")
+    point_features: tuple[RawFeature, ...] = ("x", "y", "z", "time_lag")
+    """Raw channels of a point, in order; they come first in the decorated features."""
+    intensity_scale: float = 1.0
+    """Factor from raw intensity (0 to 255) to the channel the network was trained on."""
+    point_cloud_range: tuple[float, float, float, float, float, float] = (
+        -76.8,
+        -76.8,
+        -4.0,
+        76.8,
+        76.8,
+        6.0,
+    )
+    """min x, y, z, max x, y, z [m]; a point is inside if min <= p < max."""
+    voxel_size: tuple[float, float, float] = (0.32, 0.32, 10.0)
+    """x, y, z [m]; one voxel spans the whole z range."""
+    max_voxels: Positive = 40000
+    max_points_per_voxel: Positive = 32
+    center_offset_dims: Literal[2, 3] = 2
+    """Whether the offset to the pillar centre has x, y (C = 9) or x, y, z (C = 10, 11)."""
+    pfn_channels: tuple[Positive, Positive] = (32, 32)
+    backbone_channels: tuple[Positive, Positive, Positive] = (64, 128, 256)
+    backbone_layers: tuple[Positive, Positive, Positive] = (3, 5, 5)
+    """Convolutions after the strided one, by stage."""
+    backbone_strides: tuple[Positive, Positive, Positive] = (1, 2, 2)
+    neck_channels: tuple[Positive, Positive, Positive] = (128, 128, 128)
+    neck_strides: tuple[float, float, float] = (1.0, 2.0, 4.0)
+    """Upsampling by stage; below 1 is a strided convolution."""
+    head_channels: Positive = 64
+    head_kernel: Literal[1, 3] = 3
+    """Kernel of the last convolution of every branch: AWML's current configs use 1."""
+    has_variance: bool = False
+    has_twist: bool = True
+    head_convention: HeadConvention = AUTOWARE_CONVENTION
+    """What the exported ``pts_backbone_neck_head`` writes."""
+
+    @model_validator(mode="after")
+    def _check(self) -> CenterPointConfig:
+        problems = []
+        if not self.class_names or len(set(self.class_names)) != len(self.class_names):
+            problems.append(f"class_names must be non-empty and unique, got {self.class_names}")
+        if tuple(self.point_features[:3]) != ("x", "y", "z") or len(set(self.point_features)) != len(
+            self.point_features
+        ):
+            problems.append(
+                f"point_features must start with x, y, z and not repeat, got {self.point_features}"
+            )
+        low, high = self.point_cloud_range[:3], self.point_cloud_range[3:]
+        for axis, a, b, size in zip("xyz", low, high, self.voxel_size, strict=True):
+            if not a < b:
+                problems.append(f"point_cloud_range: min {axis} {a} is not below max {axis} {b}")
+            elif not 0 < size <= b - a + 1e-6:
+                problems.append(f"voxel_size: {axis} {size} must be in (0, {b - a:g}]")
+            elif abs((b - a) / size - round((b - a) / size)) > 1e-3:
+                problems.append(
+                    f"point_cloud_range: {axis} extent {b - a:g} is not a multiple of voxel size {size}"
+                )
+            elif axis == "z" and round((b - a) / size) != 1:
+                problems.append(f"voxel_size: z {size} must span the range {b - a:g} (one pillar)")
+        factors = {
+            round(stride * product, 6)
+            for stride, product in zip(self._inverse_neck(), self._stage_strides(), strict=True)
+        }
+        if len(factors) != 1:
+            problems.append(
+                f"neck_strides {self.neck_strides} bring the stages {self.backbone_strides} "
+                "to different sizes"
+            )
+        elif not problems and any(n % max(self._stage_strides()) for n in self.grid_size):
+            problems.append(
+                f"grid {self.grid_size} is not a multiple of the total stride {max(self._stage_strides())}"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _stage_strides(self) -> tuple[int, int, int]:
+        a, b, c = self.backbone_strides
+        return a, a * b, a * b * c
+
+    def _inverse_neck(self) -> tuple[float, float, float]:
+        a, b, c = self.neck_strides
+        return 1 / a, 1 / b, 1 / c
+
+    @property
+    def grid_size(self) -> tuple[int, int]:
+        """Cells nx, ny of the canvas."""
+        r, v = self.point_cloud_range, self.voxel_size
+        return round((r[3] - r[0]) / v[0]), round((r[4] - r[1]) / v[1])
+
+    @property
+    def out_size_factor(self) -> int:
+        """Canvas cells per output cell along one axis."""
+        return round(self._stage_strides()[0] / self.neck_strides[0])
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """Cells w, h of the head's output maps."""
+        nx, ny = self.grid_size
+        return nx // self.out_size_factor, ny // self.out_size_factor
+
+    @property
+    def num_raw_features(self) -> int:
+        return len(self.point_features)
+
+    @property
+    def num_encoder_features(self) -> int:
+        """Channels C of a decorated point: raw, offset to the mean, offset to the centre."""
+        return self.num_raw_features + 3 + self.center_offset_dims
+
+    @property
+    def num_pillar_features(self) -> int:
+        return self.pfn_channels[-1]
+
+    @property
+    def head_outputs(self) -> dict[str, int]:
+        """Channels by output, in the order that is part of the exchange format."""
+        factor = 2 if self.has_variance else 1
+        outputs = {
+            "heatmap": len(self.class_names),
+            "reg": 2 * factor,
+            "height": 1 * factor,
+            "dim": 3 * factor,
+            "rot": 2 * factor,
+        }
+        if self.has_twist:
+            outputs["vel"] = 2 * factor
+        return outputs

@@ -1,0 +1,1 @@
+"""Readers of point clouds: KITTI, nuScenes, PCD, NumPy files, folders and rosbag2."""
