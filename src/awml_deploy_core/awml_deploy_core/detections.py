@@ -50,7 +50,7 @@ class Detections:
             actual = getattr(self, name).shape
             if actual != shape:
                 raise TensorMismatchError(f"detections.{name}", "wrong shape", got=actual, expected=shape)
-        if n and not (0 <= int(self.labels.min()) and int(self.labels.max()) < len(self.class_names)):
+        if n and (self.labels.min() < 0 or self.labels.max() >= len(self.class_names)):
             raise TensorMismatchError(
                 "detections.labels",
                 "label out of range",

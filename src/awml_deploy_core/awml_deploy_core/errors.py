@@ -18,6 +18,7 @@ class AwmlDeployError(Exception):
         got: The offending value.
         expected: What would have been right.
         hint: What the user can do.
+        problems: Every problem found in one pass over the subject, one clause each.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class AwmlDeployError(Exception):
         got: object | None = None,
         expected: object | None = None,
         hint: str | None = None,
+        problems: Sequence[str] = (),
     ) -> None:
         self.subject = str(subject)
         self.problem = problem
         self.got = got
         self.expected = expected
         self.hint = hint
+        self.problems = tuple(problems)
         super().__init__(self._message())
 
     def _message(self) -> str:
@@ -42,8 +45,10 @@ class AwmlDeployError(Exception):
             parts.append(f"got {self.got}")
         if self.expected is not None:
             parts.append(f"expected {self.expected}")
-        text = "; ".join(parts)
-        return f"{text}. {self.hint}" if self.hint else text
+        text = "; ".join(parts) + "".join(f"\n  - {problem}" for problem in self.problems)
+        if not self.hint:
+            return text
+        return f"{text}\n{self.hint}" if self.problems else f"{text}. {self.hint}"
 
 
 class ConfigError(AwmlDeployError):
@@ -96,16 +101,3 @@ class ParameterError(AwmlDeployError):
 
 class MissingDependencyError(AwmlDeployError):
     """An optional package is needed but not installed."""
-
-
-class ErrorGroup(AwmlDeployError):
-    """Several problems found in one pass over one subject."""
-
-    def __init__(self, subject: object, problems: Sequence[str], *, hint: str | None = None) -> None:
-        self.problems = tuple(problems)
-        listing = "".join(f"\n  - {problem}" for problem in self.problems)
-        noun = "problem" if len(self.problems) == 1 else "problems"
-        super().__init__(subject, f"{len(self.problems)} {noun}:{listing}", hint=None)
-        if hint:
-            self.hint = hint
-            self.args = (f"{self.args[0]}\n{hint}",)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.errors import TensorMismatchError
 
 if TYPE_CHECKING:
     import torch
@@ -102,8 +103,6 @@ class Backend(Protocol):
 
 def check_inputs(spec: ComponentSpec, inputs: Tensors) -> None:
     """Raise one TensorMismatchError that lists every input contradicting the spec."""
-    from awml_deploy_core.errors import TensorMismatchError
-
     problems = []
     for tensor in spec.inputs:
         value = inputs.get(tensor.name)
@@ -112,4 +111,4 @@ def check_inputs(spec: ComponentSpec, inputs: Tensors) -> None:
         elif reason := tensor.mismatch(value.shape, np.dtype(value.dtype).name):
             problems.append(f"{tensor.name}: {reason}")
     if problems:
-        raise TensorMismatchError(f"inputs of {spec.name}", "; ".join(problems))
+        raise TensorMismatchError(f"inputs of {spec.name}", "do not match the spec", problems=problems)
