@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from awml_extractors.centerpoint.options import PostprocessOptions
+
 RawFeature = Literal["x", "y", "z", "intensity", "time_lag"]
 
 
@@ -72,6 +74,8 @@ class CenterPointConfig(_Frozen):
     has_twist: bool = True
     head_convention: HeadConvention = AUTOWARE_CONVENTION
     """What the exported ``pts_backbone_neck_head`` writes."""
+    postprocess: PostprocessOptions = PostprocessOptions()
+    """Defaults of the run-time options, e.g. the thresholds of an Autoware bundle."""
 
     @model_validator(mode="after")
     def _check(self) -> CenterPointConfig:
