@@ -1,0 +1,63 @@
+# Two targets matter: `make demo` runs the main job, `make test` passes the tests.
+# Both set everything up first: a virtual environment, ROS 2 from wheels, a colcon build.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUTPUT ?= output/demo
+
+SHELL := /bin/bash
+WITH_ENV := VENV=$(VENV) bash tools/with_env.sh
+SETUP_STAMP := $(VENV)/.setup-done
+BUILD_STAMP := install/.build-done
+REQUIREMENTS := $(wildcard requirements/*.txt)
+SOURCES := $(shell find src launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*.egg-info/*' 2>/dev/null)
+
+.PHONY: demo test build setup lint unit-test system-test bench clean help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: build ## checkpoint -> ONNX -> verification -> live node on a bag -> result
+	@$(WITH_ENV) python demo/demo.py --output $(OUTPUT)
+
+test: build ## linters, colcon test over all packages, system tests
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit-test
+	@$(MAKE) --no-print-directory system-test
+
+setup: $(SETUP_STAMP) ## virtual environment with ROS 2 from wheels
+build: $(BUILD_STAMP) ## colcon build of all packages
+
+$(SETUP_STAMP): $(REQUIREMENTS) tools/check_prerequisites.sh tools/ros_wheels.py
+	@PYTHON=$(PYTHON) bash tools/check_prerequisites.sh
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bin/python -m pip install --quiet $(addprefix -r ,$(REQUIREMENTS))
+	$(VENV)/bin/python tools/ros_wheels.py
+	@touch $@
+
+$(BUILD_STAMP): $(SETUP_STAMP) $(SOURCES)
+	@$(WITH_ENV) colcon --log-level error build --event-handlers console_cohesion- status-
+	@touch $@
+
+lint: build ## ruff, mypy, import contracts
+	$(WITH_ENV) ruff check .
+	$(WITH_ENV) ruff format --check .
+	$(WITH_ENV) mypy
+	$(WITH_ENV) lint-imports
+
+unit-test: build ## colcon test, failing if a package ran no test
+	rm -rf build/*/pytest.xml build/*/test_results
+	$(WITH_ENV) colcon test --executor sequential --event-handlers console_direct+ --return-code-on-test-failure
+	$(WITH_ENV) colcon test-result --verbose
+	$(WITH_ENV) python tools/check_test_counts.py build
+
+system-test: build ## launch the node, replay bags, run the README's commands
+	$(WITH_ENV) python -m pytest test
+
+bench: build ## benchmarks as ratios in one run, results as JSON
+	$(WITH_ENV) python -m pip install --quiet -r benchmarks/requirements.txt
+	$(WITH_ENV) python benchmarks/bench.py --output benchmarks/results
+
+clean: ## remove everything that the other targets made
+	rm -rf $(VENV) build install log output
