@@ -31,6 +31,8 @@ MMDET3D_CONVENTION = HeadConvention(dim_order="lwh", rot_encoding="sin_cos")
 AUTOWARE_CONVENTION = HeadConvention(dim_order="wlh", rot_encoding="neg_cos_neg_sin")
 
 Positive = Annotated[int, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class CenterPointConfig(_Frozen):
@@ -42,9 +44,9 @@ class CenterPointConfig(_Frozen):
     class_names: tuple[str, ...] = ("CAR", "TRUCK", "BUS", "BICYCLE", "PEDESTRIAN")
     point_features: tuple[RawFeature, ...] = ("x", "y", "z", "time_lag")
     """Raw channels of a point, in order; they come first in the decorated features."""
-    intensity_scale: float = 1.0
+    intensity_scale: PositiveFloat = 1.0
     """Factor from raw intensity (0 to 255) to the channel the network was trained on."""
-    point_cloud_range: tuple[float, float, float, float, float, float] = (
+    point_cloud_range: tuple[Finite, Finite, Finite, Finite, Finite, Finite] = (
         -76.8,
         -76.8,
         -4.0,
@@ -53,7 +55,7 @@ class CenterPointConfig(_Frozen):
         6.0,
     )
     """min x, y, z, max x, y, z [m]; a point is inside if min <= p < max."""
-    voxel_size: tuple[float, float, float] = (0.32, 0.32, 10.0)
+    voxel_size: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.32, 0.32, 10.0)
     """x, y, z [m]; one voxel spans the whole z range."""
     max_voxels: Positive = 40000
     max_points_per_voxel: Positive = 32
@@ -65,15 +67,25 @@ class CenterPointConfig(_Frozen):
     """Convolutions after the strided one, by stage."""
     backbone_strides: tuple[Positive, Positive, Positive] = (1, 2, 2)
     neck_channels: tuple[Positive, Positive, Positive] = (128, 128, 128)
-    neck_strides: tuple[float, float, float] = (1.0, 2.0, 4.0)
+    neck_strides: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 2.0, 4.0)
     """Upsampling by stage; below 1 is a strided convolution."""
+    neck_conv_for_no_stride: bool = True
+    """Whether a stage of stride 1 is a 1x1 convolution (AWML) or a transposed one (mmdet3d's default).
+
+    For a stage with as many channels in as out both have the same weight shape, so a checkpoint
+    cannot tell which it was trained with.
+    """
     head_channels: Positive = 64
     head_kernel: Literal[1, 3] = 3
-    """Kernel of the last convolution of every branch: AWML's current configs use 1."""
+    """Kernel of both convolutions of every branch (mmdet3d's ``final_kernel``): AWML's configs use 1."""
     has_variance: bool = False
     has_twist: bool = True
+    """Whether the velocity output is used; the output exists either way, Autoware binds six."""
     head_convention: HeadConvention = AUTOWARE_CONVENTION
     """What the exported ``pts_backbone_neck_head`` writes."""
+    voxel_encoder_onnx: str = "pts_voxel_encoder.onnx"
+    """File name in a bundle."""
+    backbone_neck_head_onnx: str = "pts_backbone_neck_head.onnx"
     postprocess: PostprocessOptions = PostprocessOptions()
     """Defaults of the run-time options, e.g. the thresholds of an Autoware bundle."""
 
@@ -100,6 +112,11 @@ class CenterPointConfig(_Frozen):
                 )
             elif axis == "z" and round((b - a) / size) != 1:
                 problems.append(f"voxel_size: z {size} must span the range {b - a:g} (one pillar)")
+        problems += [
+            f"neck_strides: {stride} is neither a whole number nor the inverse of one"
+            for stride in self.neck_strides
+            if abs(max(stride, 1 / stride) - round(max(stride, 1 / stride))) > 1e-6
+        ]
         factors = {
             round(stride * product, 6)
             for stride, product in zip(self._inverse_neck(), self._stage_strides(), strict=True)
@@ -109,6 +126,8 @@ class CenterPointConfig(_Frozen):
                 f"neck_strides {self.neck_strides} bring the stages {self.backbone_strides} "
                 "to different sizes"
             )
+        elif min(factors) < 1 - 1e-6:
+            problems.append(f"neck_strides {self.neck_strides} make the output finer than the canvas")
         elif not problems and any(n % max(self._stage_strides()) for n in self.grid_size):
             problems.append(
                 f"grid {self.grid_size} is not a multiple of the total stride {max(self._stage_strides())}"
@@ -159,13 +178,11 @@ class CenterPointConfig(_Frozen):
     def head_outputs(self) -> dict[str, int]:
         """Channels by output, in the order that is part of the exchange format."""
         factor = 2 if self.has_variance else 1
-        outputs = {
+        return {
             "heatmap": len(self.class_names),
             "reg": 2 * factor,
             "height": 1 * factor,
             "dim": 3 * factor,
             "rot": 2 * factor,
+            "vel": 2 * factor,
         }
-        if self.has_twist:
-            outputs["vel"] = 2 * factor
-        return outputs

@@ -20,13 +20,13 @@ def component_specs(config: CenterPointConfig) -> tuple[ComponentSpec, Component
     voxels = DynamicAxis("num_voxels", 1, max(1, config.max_voxels // 2), config.max_voxels)
     encoder = ComponentSpec(
         VOXEL_ENCODER,
-        f"{VOXEL_ENCODER}.onnx",
+        config.voxel_encoder_onnx,
         (TensorSpec("input_features", (voxels, config.max_points_per_voxel, config.num_encoder_features)),),
         (TensorSpec("pillar_features", (voxels, 1, config.num_pillar_features)),),
     )
     head = ComponentSpec(
         BACKBONE_NECK_HEAD,
-        f"{BACKBONE_NECK_HEAD}.onnx",
+        config.backbone_neck_head_onnx,
         (TensorSpec("spatial_features", (1, config.num_pillar_features, ny, nx)),),
         tuple(TensorSpec(name, (1, channels, h, w)) for name, channels in config.head_outputs.items()),
     )
