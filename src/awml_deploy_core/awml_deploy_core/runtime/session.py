@@ -78,7 +78,8 @@ class SessionOptions:
     num_threads: int = 0
     """Intra-op CPU threads; 0 leaves the choice to the backend."""
     deterministic: bool = True
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Options of one backend by its name; every other backend ignores them."""
 
 
 class Backend(Protocol):
