@@ -1,0 +1,124 @@
+"""How the tensors of a loaded graph correspond to a component's spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
+from awml_deploy_core.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class GraphTensor:
+    """An input or output as a backend reports it; a shape entry that is no int is symbolic."""
+
+    name: str
+    dtype: str
+    """numpy dtype name."""
+    shape: tuple[int | str | None, ...]
+
+    def __str__(self) -> str:
+        shape = ", ".join("?" if axis is None else str(axis) for axis in self.shape)
+        return f"{self.name} {self.dtype} [{shape}]"
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Graph tensor names in the order of the spec's inputs and outputs."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    by_index: bool
+    """The graph's names differ from the spec's, so tensors were matched by position."""
+
+
+def bind(
+    spec: ComponentSpec, inputs: Sequence[GraphTensor], outputs: Sequence[GraphTensor], source: object
+) -> Binding:
+    """Match a graph's tensors to a spec by name, or by index where only the names differ.
+
+    The exchange format with the vehicle's own node fixes the order of the tensors, not their
+    names. Index binding therefore needs the same number of tensors, each compatible with the spec
+    at its position, and no spec name at another position: a graph with the right names in another
+    order is bound by name, one with some of them misplaced is ambiguous.
+
+    Args:
+        spec: What the component must look like.
+        inputs: The graph's inputs in order.
+        outputs: The graph's outputs in order; more than the spec names are allowed when the
+            names match.
+        source: The file, for the error.
+
+    Raises:
+        ArtifactError: The graph contradicts the spec; every offending tensor is listed.
+    """
+    named_inputs = {tensor.name: tensor for tensor in inputs}
+    named_outputs = {tensor.name: tensor for tensor in outputs}
+    by_name = {t.name for t in spec.inputs} == set(named_inputs) and all(
+        t.name in named_outputs for t in spec.outputs
+    )
+    if by_name:
+        problems = [
+            *_incompatible("input", spec.inputs, [named_inputs[t.name] for t in spec.inputs]),
+            *_incompatible("output", spec.outputs, [named_outputs[t.name] for t in spec.outputs]),
+        ]
+    else:
+        problems = [
+            *_by_index_problems("input", spec.inputs, inputs),
+            *_by_index_problems("output", spec.outputs, outputs),
+        ]
+    if problems:
+        raise ArtifactError(
+            source,
+            f"its tensors do not match component {spec.name}",
+            problems=problems,
+            hint="Check that the file belongs to this model and that the model configuration is the "
+            "one it was exported with.",
+        )
+    if by_name:
+        return Binding(tuple(t.name for t in spec.inputs), tuple(t.name for t in spec.outputs), False)
+    return Binding(tuple(t.name for t in inputs), tuple(t.name for t in outputs), True)
+
+
+def _by_index_problems(kind: str, specs: Sequence[TensorSpec], tensors: Sequence[GraphTensor]) -> list[str]:
+    if len(specs) != len(tensors):
+        return [
+            f"{len(tensors)} {kind}s ({', '.join(str(t) for t in tensors) or 'none'}), expected "
+            f"{len(specs)} ({', '.join(str(t) for t in specs)})"
+        ]
+    positions = {spec.name: i for i, spec in enumerate(specs)}
+    misplaced = [
+        f"{kind} {i} is {tensor.name}, expected {tensor.name} at position {positions[tensor.name]}"
+        for i, tensor in enumerate(tensors)
+        if positions.get(tensor.name, i) != i
+    ]
+    return misplaced + _incompatible(kind, specs, tensors)
+
+
+def _incompatible(kind: str, specs: Sequence[TensorSpec], tensors: Sequence[GraphTensor]) -> list[str]:
+    return [
+        f"{kind} {tensor.name}: {reason}"
+        for spec, tensor in zip(specs, tensors, strict=True)
+        if (reason := _incompatibility(spec, tensor)) is not None
+    ]
+
+
+def _incompatibility(spec: TensorSpec, tensor: GraphTensor) -> str | None:
+    """Like ``TensorSpec.mismatch``, but of a graph: a symbolic dimension fits every axis, a fixed
+    one does not fit an axis that has to vary."""
+    if np.dtype(tensor.dtype) != np.dtype(spec.dtype):
+        return f"dtype {tensor.dtype}, expected {spec.dtype} ({spec})"
+    if len(tensor.shape) != len(spec.shape):
+        return f"rank {len(tensor.shape)} ({tensor}), expected rank {len(spec.shape)} ({spec})"
+    for position, (actual, axis) in enumerate(zip(tensor.shape, spec.shape, strict=True)):
+        if not isinstance(actual, int):
+            continue
+        if isinstance(axis, DynamicAxis):
+            if not axis.min == axis.max == actual:
+                return f"axis {position} is fixed at {actual}, expected {axis}"
+        elif actual != axis:
+            return f"axis {position} is {actual}, expected {axis} ({spec})"
+    return None
