@@ -1,0 +1,210 @@
+"""PointCloud2 messages of a rosbag2 (sqlite3 or mcap), read through rosbags without ROS."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from awml_deploy_core.errors import BagError, MissingDependencyError
+
+POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+_STORAGE_SUFFIXES = (".db3", ".mcap")
+
+
+@dataclass(frozen=True)
+class TopicSummary:
+    """One topic of a bag."""
+
+    name: str
+    msgtype: str
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.msgtype}, {self.count} messages)"
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedCloud:
+    """One recorded message with its place in the topic."""
+
+    index: int
+    stamp_ns: int
+    """The header's stamp [ns]."""
+    received_ns: int
+    """When the recorder got it [ns]."""
+    frame_id: str
+    message: Any
+    """The decoded message; its ``data`` is a read-only view of the record."""
+
+
+@dataclass(frozen=True)
+class CloudBag:
+    """One PointCloud2 topic of a bag. Holds no open file: every iteration opens the bag anew."""
+
+    path: Path
+    topic: str
+    count: int
+    """Messages the bag says the topic has."""
+
+    @classmethod
+    def open(cls, path: Path, topic: str | None = None) -> CloudBag:
+        """Choose a topic: the named one, or else the only one of type PointCloud2.
+
+        Raises:
+            BagError: The path is missing or no readable bag, the topic is not there or of another
+                type, or none is named and there are several.
+            MissingDependencyError: rosbags is not installed.
+        """
+        topics = list_topics(path)
+        listing = [str(entry) for entry in topics]
+        clouds = [entry for entry in topics if entry.msgtype == POINT_CLOUD_TYPE]
+        if topic is not None:
+            named = [entry for entry in topics if entry.name == topic]
+            if not named:
+                raise BagError(f"{path}#{topic}", "no such topic in the bag", problems=listing)
+            if named[0].msgtype != POINT_CLOUD_TYPE:
+                raise BagError(
+                    f"{path}#{topic}",
+                    "wrong type",
+                    got=named[0].msgtype,
+                    expected=POINT_CLOUD_TYPE,
+                    problems=listing,
+                )
+            return cls(path, topic, named[0].count)
+        if not clouds:
+            raise BagError(path, f"no topic of type {POINT_CLOUD_TYPE}", problems=listing or ["no topics"])
+        if len(clouds) > 1:
+            raise BagError(
+                path,
+                "several point cloud topics",
+                problems=[str(entry) for entry in clouds],
+                hint=f"Name one: {path}#{clouds[0].name}",
+            )
+        return cls(path, clouds[0].name, clouds[0].count)
+
+    def __iter__(self) -> Iterator[RecordedCloud]:
+        """Clouds in order of reception.
+
+        Raises:
+            BagError: A message is corrupt, or the storage is damaged.
+        """
+        from rosbags.serde import SerdeError
+        from rosbags.typesys import Stores, get_typestore
+
+        store = get_typestore(Stores.ROS2_HUMBLE)
+        for index, (received_ns, raw) in enumerate(self._records()):
+            try:
+                message: Any = store.deserialize_cdr(raw, POINT_CLOUD_TYPE)
+            except (SerdeError, IndexError) as error:
+                raise BagError(
+                    f"{self.path}#{self.topic}", f"message {index} is corrupt", got=error
+                ) from error
+            stamp = message.header.stamp
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+            yield RecordedCloud(index, stamp_ns, received_ns, message.header.frame_id, message)
+
+    def _records(self) -> Iterator[tuple[int, bytes]]:
+        """Reception time [ns] and CDR bytes of every message of the topic."""
+        from rosbags.rosbag2 import Reader
+
+        try:
+            with Reader(self.path) as reader:
+                chosen = [entry for entry in reader.connections if entry.topic == self.topic]
+                for _, received_ns, raw in reader.messages(chosen):
+                    yield received_ns, raw
+        except _damage() as error:
+            raise BagError(self.path, "bag is damaged", got=error) from error
+
+
+class CloudCursor:
+    """Access to the clouds of a bag by index, made for reading in order.
+
+    The next index costs one message; an earlier one starts over from the front of the bag.
+    """
+
+    def __init__(self, bag: CloudBag) -> None:
+        self.bag = bag
+        self._clouds = iter(bag)
+        self._next = 0
+
+    def read(self, index: int) -> RecordedCloud:
+        """The cloud at ``index``, 0 to ``bag.count`` - 1.
+
+        Raises:
+            BagError: The message is corrupt, or the bag has fewer than it says.
+        """
+        if index < self._next:
+            self._clouds, self._next = iter(self.bag), 0
+        for cloud in self._clouds:
+            self._next = cloud.index + 1
+            if cloud.index == index:
+                return cloud
+        raise BagError(
+            f"{self.bag.path}#{self.bag.topic}",
+            "fewer messages than the bag says",
+            got=self._next,
+            expected=self.bag.count,
+            hint="Rebuild its metadata with `ros2 bag reindex`.",
+        )
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path looks like a rosbag2: its folder, or one of its storage files."""
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file() or any(path.glob("*.db3")) or any(path.glob("*.mcap"))
+    return path.suffix in _STORAGE_SUFFIXES
+
+
+def list_topics(path: Path) -> tuple[TopicSummary, ...]:
+    """Every topic of a bag by name, with its type and number of messages.
+
+    Raises:
+        BagError: The path is missing or no readable bag.
+        MissingDependencyError: rosbags is not installed.
+    """
+    if find_spec("rosbags") is None:
+        raise MissingDependencyError(
+            "rosbags", "not installed", expected="rosbags to read a bag", hint='pip install "rosbags>=0.11"'
+        )
+    from rosbags.rosbag2 import Reader
+
+    if not path.exists():
+        raise BagError(path, "no such bag")
+    if path.is_dir() and not (path / "metadata.yaml").is_file():
+        raise BagError(
+            path,
+            "not a rosbag2 folder",
+            expected="a folder with metadata.yaml, or a .db3 or .mcap file",
+            hint="A recording that was cut off gets its metadata.yaml from `ros2 bag reindex`.",
+        )
+    if path.is_file() and path.suffix not in _STORAGE_SUFFIXES:
+        raise BagError(
+            path, "not a rosbag2", expected="a folder with metadata.yaml, or a .db3 or .mcap file"
+        )
+    try:
+        with Reader(path) as reader:
+            counts: dict[tuple[str, str], int] = {}
+            for entry in reader.connections:
+                key = (entry.topic, entry.msgtype)
+                counts[key] = counts.get(key, 0) + entry.msgcount
+    except _damage() as error:
+        raise BagError(
+            path,
+            "bag cannot be read",
+            got=error,
+            hint="Record or copy it again, or try `ros2 bag reindex`.",
+        ) from error
+    return tuple(TopicSummary(name, msgtype, counts[name, msgtype]) for name, msgtype in sorted(counts))
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What rosbags raises on damaged storage."""
+    import apsw
+    from rosbags.rosbag2 import ReaderError
+
+    parsing = (struct.error, ValueError, KeyError, IndexError, TypeError, EOFError)
+    return (ReaderError, apsw.Error, OSError, *parsing)

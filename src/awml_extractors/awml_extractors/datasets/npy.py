@@ -1,0 +1,56 @@
+"""Point arrays saved by numpy: ``.npy``, ``.npz`` [N, 3+] of x, y, z [m] and intensity 0 to 255."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from awml_deploy_core.errors import DatasetError
+from awml_deploy_core.points import PointColumns
+from awml_extractors.datasets.records import require_finite
+
+NPZ_KEY = "points"
+"""The array read from a ``.npz`` of several."""
+
+
+def read_npy(path: Path) -> PointColumns:
+    """Columns of the array: views, intensity only if there is a fourth column.
+
+    Raises:
+        DatasetError: The file is missing, truncated, holds objects or no array of numbers [N, 3+].
+        PointCloudError: No point is finite.
+    """
+    points = _load(path)
+    if points.ndim != 2 or points.shape[1] < 3 or points.dtype.kind not in "fiu":
+        raise DatasetError(
+            path,
+            "not an array of points",
+            got=f"{points.dtype} {list(points.shape)}",
+            expected="numbers [N, 3+]",
+        )
+    return require_finite(path, PointColumns.from_array(points))
+
+
+def _load(path: Path) -> npt.NDArray[Any]:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded as archive:
+            names = list(archive.files)
+            key = names[0] if len(names) == 1 else NPZ_KEY
+            if key in names:
+                array: npt.NDArray[Any] = archive[key]
+                return array
+    except OSError as error:
+        raise DatasetError(path, "cannot be read", got=error.strerror or error) from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(path, "not a readable numpy file", got=error) from error
+    raise DatasetError(
+        path, "no array of points", got=f"arrays {', '.join(names) or 'none'}", expected=NPZ_KEY
+    )

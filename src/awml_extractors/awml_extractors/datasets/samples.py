@@ -1,0 +1,187 @@
+"""One way to open any source of clouds as samples that load when indexed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from awml_deploy_core.errors import BagError, DatasetError
+from awml_deploy_core.family import Sample
+from awml_deploy_core.pointcloud2 import DEFAULT_MAPPING, FieldMapping, columns_of
+from awml_deploy_core.points import PointCloudFrame, PointColumns
+from awml_extractors.datasets.bag import CloudBag, CloudCursor, is_bag
+from awml_extractors.datasets.kitti import read_kitti
+from awml_extractors.datasets.npy import read_npy
+from awml_extractors.datasets.nuscenes import read_nuscenes
+from awml_extractors.datasets.pcd import read_pcd
+
+FORMATS: dict[str, tuple[str, ...]] = {
+    "nuscenes": (".pcd.bin",),
+    "kitti": (".bin",),
+    "pcd": (".pcd",),
+    "npy": (".npy", ".npz"),
+}
+"""File endings of each format; the first match decides."""
+
+_READERS: dict[str, Callable[[Path], PointColumns]] = {
+    "nuscenes": read_nuscenes,
+    "kitti": read_kitti,
+    "npy": read_npy,
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A parsed source: ``PATH``, ``PATH#/topic`` or ``PATH?format=NAME``."""
+
+    path: Path
+    topic: str | None = None
+    format: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """Split a source; a path that exists is taken as it is, whatever it contains.
+
+        Raises:
+            DatasetError: The format is unknown.
+        """
+        if Path(text).exists():
+            return cls(Path(text))
+        path, _, topic = text.partition("#")
+        path, _, query = path.partition("?")
+        if query and (not query.startswith("format=") or query[7:] not in FORMATS):
+            raise DatasetError(
+                text, "unknown option", got=f"?{query}", expected=f"?format={'|'.join(FORMATS)}"
+            )
+        return cls(Path(path), topic or None, query[7:] or None)
+
+
+def open_samples(
+    source: str, limit: int | None = None, mapping: FieldMapping = DEFAULT_MAPPING
+) -> Sequence[Sample]:
+    """Clouds of a source, in order, each a single-sweep :class:`PointCloudFrame`.
+
+    Args:
+        source: A cloud file, a folder of cloud files of one format, or a rosbag2 (folder, ``.db3``
+            or ``.mcap``) with ``#/topic`` where it has several cloud topics. The format follows
+            from the file's ending (:data:`FORMATS`) unless ``?format=NAME`` names it.
+        limit: At most this many samples, from the start.
+        mapping: Field names, for bags and PCD files.
+
+    Raises:
+        DatasetError: The source is missing, of an unknown format or holds no cloud. Also raised on
+            indexing, for a file that is truncated or malformed.
+        BagError: The bag or topic is missing or unreadable.
+        PointCloudError: On indexing: a cloud is malformed or has no finite point.
+    """
+    if limit is not None and limit < 1:
+        raise DatasetError(source, "limit is not positive", got=limit, expected="at least 1, or none")
+    parsed = Source.parse(source)
+    if not parsed.path.exists():
+        raise DatasetError(parsed.path, "no such file or folder")
+    if parsed.topic is not None or is_bag(parsed.path):
+        bag = CloudBag.open(parsed.path, parsed.topic)
+        if not bag.count:
+            raise BagError(f"{bag.path}#{bag.topic}", "topic has no messages")
+        return BagSamples(CloudCursor(bag), range(bag.count)[:limit], mapping)
+    return FileSamples(tuple(_cloud_files(parsed)[:limit]), mapping)
+
+
+@dataclass(frozen=True)
+class FileSamples(Sequence[Sample]):
+    """One sample a file, identified by the file's name without its ending."""
+
+    files: tuple[tuple[Path, str], ...]
+    """Path and format (a key of :data:`FORMATS`) of each file."""
+    mapping: FieldMapping = DEFAULT_MAPPING
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, slice):
+            return FileSamples(self.files[index], self.mapping)
+        path, kind = self.files[index]
+        columns = read_pcd(path, self.mapping) if kind == "pcd" else _READERS[kind](path)
+        return Sample(_stem(path), PointCloudFrame.single(columns))
+
+
+@dataclass(frozen=True)
+class BagSamples(Sequence[Sample]):
+    """One sample a recorded cloud, identified by its position and header stamp [ns]."""
+
+    cursor: CloudCursor
+    indices: range
+    mapping: FieldMapping = DEFAULT_MAPPING
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, slice):
+            return BagSamples(self.cursor, self.indices[index], self.mapping)
+        cloud = self.cursor.read(self.indices[index])
+        columns = columns_of(cloud.message, self.mapping)
+        frame = PointCloudFrame.single(columns, cloud.frame_id, cloud.stamp_ns)
+        return Sample(f"{cloud.index:06d}_{cloud.stamp_ns}", frame)
+
+
+def _stem(path: Path) -> str:
+    """File name without the longest known ending."""
+    ends = [end for ends in FORMATS.values() for end in ends if path.name.endswith(end)]
+    return path.name.removesuffix(max(ends, key=len)) if ends else path.stem
+
+
+def _format_of(path: Path) -> str | None:
+    return next((name for name, ends in FORMATS.items() if path.name.endswith(ends)), None)
+
+
+def _cloud_files(source: Source) -> list[tuple[Path, str]]:
+    """Files of a source with their formats; of a folder, those with a known ending by name."""
+    endings = ", ".join(end for ends in FORMATS.values() for end in ends)
+    if source.path.is_file():
+        chosen = source.format or _format_of(source.path)
+        if chosen is None:
+            raise DatasetError(
+                source.path,
+                "unknown kind of cloud file",
+                got=source.path.suffix or "no ending",
+                expected=endings,
+                hint=f"Name its format: {source.path}?format=NAME with NAME of {', '.join(FORMATS)}.",
+            )
+        return [(source.path, chosen)]
+    found: dict[str, list[Path]] = {}
+    for path in sorted(source.path.iterdir(), key=_natural_order):
+        detected = _format_of(path) if path.is_file() else None
+        if detected is not None:
+            found.setdefault(detected, []).append(path)
+    if not found:
+        raise DatasetError(
+            source.path, "no cloud file in the folder", expected=f"files ending in {endings}"
+        )
+    if len(found) > 1 and source.format not in found:
+        raise DatasetError(
+            source.path,
+            "cloud files of several formats",
+            got=", ".join(f"{len(paths)} {name}" for name, paths in found.items()),
+            hint=f"Choose one: {source.path}?format={next(iter(found))}",
+        )
+    group = source.format if source.format in found else next(iter(found))
+    return [(path, source.format or group) for path in found[group]]
+
+
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    """Sort key that puts 9.bin before 10.bin."""
+    parts = re.findall(r"(\d+)|(\D+)", path.name)
+    return [(int(digits), "") if digits else (-1, text) for digits, text in parts]
