@@ -1,0 +1,282 @@
+"""The metadata files of Autoware's ``autoware_lidar_centerpoint`` model bundle, version 4.1.
+
+``ml_package.param.yaml`` and ``detection_class_remapper.param.yaml`` are ROS parameter files that
+Autoware's node reads. ``deploy_metadata.yaml`` carries the bundle's version for tools, and here
+also what the parameter files cannot express, because Autoware's node has it built in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from awml_deploy_core.errors import ArtifactError
+from awml_deploy_core.files import write_text
+from awml_extractors.centerpoint import class_remapper
+from awml_extractors.centerpoint.config import (
+    AUTOWARE_CONVENTION,
+    CenterPointConfig,
+    HeadConvention,
+    RawFeature,
+)
+from awml_extractors.centerpoint.variants import config_problems
+
+ML_PACKAGE = "ml_package.param.yaml"
+DEPLOY_METADATA = "deploy_metadata.yaml"
+VERSION = "v4.1"
+
+_VERSION = re.compile(r"[vV]?(\d+)\.(\d+)")
+_RAW_FEATURES: dict[int, tuple[RawFeature, ...]] = {
+    3: ("x", "y", "z"),
+    4: ("x", "y", "z", "time_lag"),
+    5: ("x", "y", "z", "intensity", "time_lag"),
+}
+"""What Autoware's pre-processing fills for each ``point_feature_size``."""
+_AUTOWARE_POINTS_PER_VOXEL = 32
+_AUTOWARE_PILLAR_FEATURES = 32
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True)
+
+
+class _ScoreThresholds(_Strict):
+    distance_bin_upper_limits: list[float]
+    min_confidence_scores: dict[str, list[float]]
+
+
+class _ModelParams(_Strict):
+    class_names: list[str]
+    point_feature_size: int
+    max_voxel_size: int
+    point_cloud_range: list[float] = Field(min_length=6, max_length=6)
+    voxel_size: list[float] = Field(min_length=3, max_length=3)
+    downsample_factor: int = Field(ge=1)
+    encoder_in_feature_size: int
+    has_variance: bool
+    has_twist: bool
+    yaw_norm_thresholds: list[float]
+    detection_score_thresholds: _ScoreThresholds
+
+
+class _MlPackage(_Strict):
+    version: str
+    encoder_onnx_path: str
+    encoder_engine_path: str
+    head_onnx_path: str
+    head_engine_path: str
+    class_remapper_param_path: str
+    trt_precision: str
+    model_params: _ModelParams
+
+
+class _DeployMetadata(BaseModel):
+    """What this suite adds to ``deploy_metadata.yaml``; a foreign bundle has none of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    point_features: tuple[RawFeature, ...] | None = None
+    intensity_scale: float = 1.0
+    max_points_per_voxel: int = _AUTOWARE_POINTS_PER_VOXEL
+    pillar_features: int = _AUTOWARE_PILLAR_FEATURES
+    head_convention: HeadConvention = AUTOWARE_CONVENTION
+
+
+def write_bundle_files(config: CenterPointConfig, folder: Path) -> None:
+    """Write the three files, each whole or not at all.
+
+    Raises:
+        ArtifactError: A file cannot be written.
+    """
+    _write_yaml(folder / ML_PACKAGE, {"/**": {"ros__parameters": _ml_package(config)}})
+    _write_yaml(
+        folder / class_remapper.FILE_NAME, {"/**": {"ros__parameters": class_remapper.parameters()}}
+    )
+    _write_yaml(
+        folder / DEPLOY_METADATA,
+        {
+            "version": VERSION,
+            "centerpoint": _DeployMetadata(
+                point_features=config.point_features,
+                intensity_scale=config.intensity_scale,
+                max_points_per_voxel=config.max_points_per_voxel,
+                pillar_features=config.num_pillar_features,
+                head_convention=config.head_convention,
+            ).model_dump(mode="json"),
+        },
+    )
+
+
+def read_bundle(folder: Path) -> CenterPointConfig | None:
+    """The configuration that running a bundle needs, or None if ``folder`` has no ``ml_package``.
+
+    Geometry, classes and thresholds are the bundle's. Its network is not described, so the widths
+    and strides of the result only reproduce the component's inputs and outputs.
+
+    Raises:
+        ArtifactError: A file is unreadable, of an unsupported version, or keys are missing or
+            invalid; all of them are listed.
+    """
+    path = folder / ML_PACKAGE
+    if not path.is_file():
+        return None
+    parameters = _ros_parameters(path)
+    _check_version(path, parameters.get("version"))
+    package = _validate(_MlPackage, parameters, path)
+    if (remapper := folder / package.class_remapper_param_path).is_file():
+        class_remapper.check(_ros_parameters(remapper), remapper)
+    metadata = _DeployMetadata()
+    if (extra := folder / DEPLOY_METADATA).is_file():
+        content = _read_yaml(extra)
+        if isinstance(content, Mapping):
+            metadata = _validate(_DeployMetadata, content.get("centerpoint") or {}, extra)
+    return _config(package, metadata, path)
+
+
+def _ml_package(config: CenterPointConfig) -> dict[str, Any]:
+    options = config.postprocess
+    bins = options.distance_bin_upper_limits
+    scores = {
+        name: list(options.min_confidence_scores.get(name, (options.default_score_threshold,) * len(bins)))
+        for name in config.class_names
+    }
+    return _MlPackage(
+        version=VERSION,
+        encoder_onnx_path=config.voxel_encoder_onnx,
+        encoder_engine_path=str(Path(config.voxel_encoder_onnx).with_suffix(".engine")),
+        head_onnx_path=config.backbone_neck_head_onnx,
+        head_engine_path=str(Path(config.backbone_neck_head_onnx).with_suffix(".engine")),
+        class_remapper_param_path=class_remapper.FILE_NAME,
+        trt_precision="fp16",
+        model_params=_ModelParams(
+            class_names=list(config.class_names),
+            point_feature_size=config.num_raw_features,
+            max_voxel_size=config.max_voxels,
+            point_cloud_range=list(config.point_cloud_range),
+            voxel_size=list(config.voxel_size),
+            downsample_factor=config.out_size_factor,
+            encoder_in_feature_size=config.num_encoder_features,
+            has_variance=config.has_variance,
+            has_twist=config.has_twist,
+            yaw_norm_thresholds=[options.yaw_norm_thresholds.get(name, 0.0) for name in config.class_names],
+            detection_score_thresholds=_ScoreThresholds(
+                distance_bin_upper_limits=list(bins), min_confidence_scores=scores
+            ),
+        ),
+    ).model_dump()
+
+
+def _config(package: _MlPackage, metadata: _DeployMetadata, path: Path) -> CenterPointConfig:
+    params = package.model_params
+    scores = params.detection_score_thresholds
+    problems = []
+    features = metadata.point_features or _RAW_FEATURES.get(params.point_feature_size)
+    if features is None or len(features) != params.point_feature_size:
+        problems.append(
+            f"model_params.point_feature_size: {params.point_feature_size} is not one of "
+            f"{', '.join(map(str, _RAW_FEATURES))}"
+            if metadata.point_features is None
+            else f"model_params.point_feature_size: {params.point_feature_size} is not the number of "
+            f"point_features in {DEPLOY_METADATA}"
+        )
+    offsets = params.encoder_in_feature_size - params.point_feature_size - 3
+    if offsets not in (2, 3):
+        problems.append(
+            f"model_params.encoder_in_feature_size: {params.encoder_in_feature_size}, expected "
+            f"{params.point_feature_size + 5} or {params.point_feature_size + 6}"
+        )
+    if len(params.yaw_norm_thresholds) != len(params.class_names):
+        problems.append(
+            f"model_params.yaw_norm_thresholds: {len(params.yaw_norm_thresholds)} values, "
+            f"expected one a class ({len(params.class_names)})"
+        )
+    problems += [
+        f"model_params.detection_score_thresholds.min_confidence_scores.{name}: missing"
+        for name in params.class_names
+        if name not in scores.min_confidence_scores
+    ]
+    for key, name in (
+        ("encoder_onnx_path", package.encoder_onnx_path),
+        ("head_onnx_path", package.head_onnx_path),
+    ):
+        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+            problems.append(f"{key}: {name!r} is not a path inside the bundle")
+    if problems:
+        raise ArtifactError(path, "is invalid", problems=problems)
+    try:
+        return CenterPointConfig.model_validate(
+            {
+                "class_names": params.class_names,
+                "point_features": features,
+                "intensity_scale": metadata.intensity_scale,
+                "point_cloud_range": params.point_cloud_range,
+                "voxel_size": params.voxel_size,
+                "max_voxels": params.max_voxel_size,
+                "max_points_per_voxel": metadata.max_points_per_voxel,
+                "center_offset_dims": offsets,
+                "pfn_channels": (metadata.pillar_features, metadata.pillar_features),
+                "backbone_strides": (params.downsample_factor, 1, 1),
+                "neck_strides": (1.0, 1.0, 1.0),
+                "has_variance": params.has_variance,
+                "has_twist": params.has_twist,
+                "head_convention": metadata.head_convention,
+                "voxel_encoder_onnx": package.encoder_onnx_path,
+                "backbone_neck_head_onnx": package.head_onnx_path,
+                "postprocess": {
+                    "distance_bin_upper_limits": scores.distance_bin_upper_limits,
+                    "min_confidence_scores": scores.min_confidence_scores,
+                    "yaw_norm_thresholds": dict(
+                        zip(params.class_names, params.yaw_norm_thresholds, strict=True)
+                    ),
+                },
+            }
+        )
+    except ValidationError as error:
+        raise ArtifactError(path, "is invalid", problems=config_problems(error)) from None
+
+
+def _check_version(path: Path, version: object) -> None:
+    match = _VERSION.fullmatch(str(version)) if version is not None else None
+    if match is None or int(match[1]) != 4 or int(match[2]) < 1:
+        raise ArtifactError(
+            path,
+            "unsupported bundle version",
+            got="none" if version is None else repr(version),
+            expected="v4.1 or later within version 4",
+        )
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def _validate(model: type[ModelT], content: object, path: Path) -> ModelT:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ArtifactError(path, "is invalid", problems=config_problems(error)) from None
+
+
+def _ros_parameters(path: Path) -> Mapping[str, Any]:
+    content = _read_yaml(path)
+    node = content.get("/**") if isinstance(content, Mapping) else None
+    parameters = node.get("ros__parameters") if isinstance(node, Mapping) else None
+    if not isinstance(parameters, Mapping):
+        raise ArtifactError(path, "has no parameters", expected="a mapping under '/**', 'ros__parameters'")
+    return parameters
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise ArtifactError(path, "cannot be read as YAML", got=reason) from None
+
+
+def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    write_text(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100))

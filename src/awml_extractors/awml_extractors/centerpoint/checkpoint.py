@@ -1,0 +1,205 @@
+"""Strict loading of mmdet3d, mmengine and AWML checkpoints without any of those packages."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from awml_deploy_core.errors import CheckpointError
+from awml_extractors.centerpoint.checkpoint_hints import hints
+from awml_extractors.centerpoint.config import CenterPointConfig
+from awml_extractors.centerpoint.model import CenterPoint
+
+INERT_CLASSES = (
+    "mmengine.logging.history_buffer.HistoryBuffer",
+    "mmengine.config.config.ConfigDict",
+    "numpy.ndarray",
+    "numpy.dtype",
+    "numpy.core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray._reconstruct",
+    "numpy._core.multiarray.scalar",
+)
+"""Classes and functions that an mmengine checkpoint's training log and meta data refer to.
+
+Each is replaced by an empty stand-in, so nothing of the log is reconstructed and none of these
+packages has to be installed. Any other name makes loading fail.
+"""
+
+IGNORED_PREFIXES = ("data_preprocessor.", "pts_bbox_head.loss_")
+"""Entries of a state dict that belong to training or to pre-processing, not to the network."""
+IGNORED_SUFFIX = ".num_batches_tracked"
+"""Batch normalisation's step counter: some tools drop it, and inference does not use it."""
+
+_NETWORK_PARTS = "pts_voxel_encoder|pts_backbone|pts_neck|pts_bbox_head|data_preprocessor"
+_NETWORK_KEY = re.compile(rf"((?:[^.]+\.)*?)(?:{_NETWORK_PARTS})\.")
+_NESTING_KEYS = ("state_dict", "model", "model_state_dict")
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    pickle.UnpicklingError,
+    struct.error,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+)
+"""What ``torch.load`` raises on damaged files, found by damaging some at every position."""
+
+
+def load_checkpoint(config: CenterPointConfig, path: Path, *, prefer_ema: bool = True) -> CenterPoint:
+    """A model of ``config`` in eval mode on the CPU with the weights of a checkpoint.
+
+    Args:
+        config: The variant the checkpoint was trained as.
+        path: A file written by mmengine, mmdet3d, AWML or ``torch.save`` of a state dict.
+        prefer_ema: Use the averaged weights where the file has both averaged and raw ones.
+
+    Raises:
+        CheckpointError: Unreadable, or entries are missing, unexpected, of another shape or not
+            finite; all of them are listed.
+    """
+    state = read_state_dict(path, prefer_ema=prefer_ema)
+    model = CenterPoint(config)
+    expected = model.state_dict()
+    problems = _problems(expected, state)
+    if problems:
+        raise CheckpointError(
+            path,
+            f"does not fit the configured model ({len(problems)} entries)",
+            hint="\n".join(hints(config, expected, state)) or None,
+            problems=problems,
+        )
+    # Step counters may be absent; everything else was checked above.
+    model.load_state_dict(state, strict=False)
+    return model.eval()
+
+
+def read_state_dict(path: Path, *, prefer_ema: bool = True) -> dict[str, Tensor]:
+    """The network's tensors of a checkpoint by mmdet3d's names, without wrappers' prefixes.
+
+    mmengine's EMAHook swaps the two sets when it saves, so that ``state_dict`` holds the averaged
+    weights and ``ema_state_dict`` the raw ones; elsewhere ``ema_state_dict`` is what it says.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, not a checkpoint, or contains pickled code.
+    """
+    content = _load(path)
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            path, "is not a checkpoint", got=type(content).__name__, expected="a mapping of tensors"
+        )
+    state = _select(content, prefer_ema=prefer_ema)
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        keys = ", ".join(map(str, list(content)[:8])) or "nothing"
+        raise CheckpointError(
+            path, "has no tensors", got=keys, expected="a state dict, or one under 'state_dict'"
+        )
+    return _network_entries(path, tensors)
+
+
+def _load(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(_stand_ins()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(path, "does not exist") from None
+    except _UNREADABLE as error:
+        if refused := re.search(r"GLOBAL (\S+)", str(error)):
+            raise CheckpointError(
+                path,
+                "refers to code that is not allowed in a checkpoint",
+                got=refused.group(1),
+                hint="Save only the weights: torch.save({'state_dict': model.state_dict()}, path).",
+            ) from error
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise CheckpointError(
+            path,
+            "is not a readable checkpoint (damaged, truncated or another kind of file)",
+            got=f"{type(error).__name__} {reason}".strip(),
+        ) from error
+
+
+class _Inert:
+    """Takes any arguments and any state, and keeps nothing."""
+
+    def __new__(cls, *args: object) -> Any:
+        return super().__new__(cls)
+
+    def __init__(self, *args: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+def _stand_ins() -> list[Any]:
+    classes = []
+    for path in INERT_CLASSES:
+        module, _, name = path.rpartition(".")
+        classes.append(type(name, (_Inert,), {"__module__": module, "__qualname__": name}))
+    return classes
+
+
+def _select(content: Mapping[Any, Any], *, prefer_ema: bool) -> Mapping[Any, Any]:
+    ema = content.get("ema_state_dict")
+    for key in _NESTING_KEYS:
+        if isinstance(content.get(key), Mapping):
+            plain = content[key]
+            break
+    else:
+        plain = None
+    if isinstance(ema, Mapping):
+        swapped_by_mmengine = "steps" in ema and "message_hub" in content
+        averaged, raw = (plain, ema) if swapped_by_mmengine else (ema, plain)
+        chosen = averaged if prefer_ema or raw is None else raw
+        if chosen is not None:
+            return {key: value for key, value in chosen.items() if key != "steps"}
+    return content if plain is None else plain
+
+
+def _network_entries(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefixes = {match.group(1) for key in tensors if (match := _NETWORK_KEY.match(key))}
+    if len(prefixes) > 1:
+        raise CheckpointError(
+            path,
+            "holds several copies of the network",
+            got="prefixes " + ", ".join(repr(prefix) for prefix in sorted(prefixes)),
+            expected="one prefix",
+            hint="Save the wanted copy alone.",
+        )
+    prefix = prefixes.pop() if prefixes else ""
+    entries = {key.removeprefix(prefix): value for key, value in tensors.items()}
+    return {key: value for key, value in entries.items() if not key.startswith(IGNORED_PREFIXES)}
+
+
+def _problems(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    problems = []
+    for key, wanted in expected.items():
+        value = state.get(key)
+        if key.endswith(IGNORED_SUFFIX):
+            continue
+        if value is None:
+            problems.append(f"{key}: missing, expected {list(wanted.shape)}")
+        elif value.shape != wanted.shape:
+            problems.append(f"{key}: shape {list(value.shape)}, expected {list(wanted.shape)}")
+        elif not value.is_floating_point():
+            problems.append(f"{key}: dtype {value.dtype}, expected {wanted.dtype}")
+        elif not torch.isfinite(value).all():
+            problems.append(f"{key}: contains NaN or infinity")
+    problems += [
+        f"{key}: unexpected, shape {list(value.shape)}"
+        for key, value in state.items()
+        if key not in expected and not key.endswith(IGNORED_SUFFIX)
+    ]
+    return problems

@@ -1,0 +1,101 @@
+"""The one place that converts between conventions of the head's ``dim`` and ``rot`` channels.
+
+mmdet3d's heads write log (length, width, height) and (sin, cos) of the REP 103 yaw. Autoware reads
+log (width, length, height) and a rot whose ``atan2(rot0, rot1)`` is ``-yaw - pi/2``, that is
+(-cos, -sin). A head with variance writes the values first and then one log variance a value, in
+the same order; a log variance follows its value when values swap places and never changes sign,
+because negating a value leaves its variance as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from awml_extractors.centerpoint.config import HeadConvention
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class ChannelMap:
+    """Output channel i is ``signs[i]`` times input channel ``order[i]``."""
+
+    order: tuple[int, ...]
+    signs: tuple[float, ...]
+
+    @property
+    def is_identity(self) -> bool:
+        return self.order == tuple(range(len(self.order))) and all(sign == 1.0 for sign in self.signs)
+
+    def with_variance(self) -> ChannelMap:
+        """The map of a head that also writes log variances."""
+        count = len(self.order)
+        return ChannelMap(
+            self.order + tuple(count + index for index in self.order), self.signs + (1.0,) * count
+        )
+
+
+def dim_map(source: HeadConvention, target: HeadConvention) -> ChannelMap:
+    """How the three ``dim`` channels change from ``source`` to ``target``."""
+    same = source.dim_order == target.dim_order
+    return ChannelMap((0, 1, 2) if same else (1, 0, 2), (1.0, 1.0, 1.0))
+
+
+def rot_map(source: HeadConvention, target: HeadConvention) -> ChannelMap:
+    """How the two ``rot`` channels change from ``source`` to ``target``."""
+    if source.rot_encoding == target.rot_encoding:
+        return ChannelMap((0, 1), (1.0, 1.0))
+    return ChannelMap((1, 0), (-1.0, -1.0))
+
+
+def convert_head_outputs(
+    outputs: Mapping[str, Array], source: HeadConvention, target: HeadConvention
+) -> dict[str, Array]:
+    """Head outputs ``[B, c, h, w]`` by name, with ``dim`` and ``rot`` rewritten.
+
+    Whether the head has variance follows from its channels. Unchanged outputs are passed through,
+    not copied.
+    """
+    converted = dict(outputs)
+    for name, channels in (("dim", dim_map(source, target)), ("rot", rot_map(source, target))):
+        value = outputs[name]
+        if value.shape[1] == 2 * len(channels.order):
+            channels = channels.with_variance()
+        if not channels.is_identity:
+            signs = np.asarray(channels.signs, value.dtype).reshape(1, -1, 1, 1)
+            converted[name] = value[:, list(channels.order)] * signs
+    return converted
+
+
+def decode_yaw(rot0: Array, rot1: Array, convention: HeadConvention) -> Array:
+    """Yaw [rad] in (-pi, pi], counter-clockwise from +x (REP 103), from the two rot channels."""
+    if convention.rot_encoding == "neg_cos_neg_sin":
+        yaw = np.arctan2(-rot1, -rot0)
+    else:
+        yaw = np.arctan2(rot0, rot1)
+    # A sine of -0.0 gives -pi.
+    return np.where(yaw == -np.pi, -yaw, yaw).astype(yaw.dtype)
+
+
+def encode_yaw(yaw: Array, convention: HeadConvention) -> tuple[Array, Array]:
+    """The two rot channels, of unit norm, of a REP 103 yaw [rad]."""
+    if convention.rot_encoding == "neg_cos_neg_sin":
+        return -np.cos(yaw), -np.sin(yaw)
+    return np.sin(yaw), np.cos(yaw)
+
+
+def decode_size(dim: Array, convention: HeadConvention) -> Array:
+    """Length, width, height [m] from ``dim`` ``[..., 3]`` of log sizes in the convention's order."""
+    size = np.exp(dim)
+    return size if convention.dim_order == "lwh" else size[..., [1, 0, 2]]
+
+
+def encode_size(size: Array, convention: HeadConvention) -> Array:
+    """``dim`` channels ``[..., 3]`` of length, width, height ``[..., 3]`` [m]."""
+    dim = np.log(size)
+    return dim if convention.dim_order == "lwh" else dim[..., [1, 0, 2]]

@@ -1,0 +1,71 @@
+"""CenterPoint as a model family (entry point ``centerpoint`` of ``awml_deploy.models``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
+from awml_deploy_core.family import Sample
+from awml_deploy_core.pipeline import InferencePipeline
+from awml_deploy_core.runtime.session import Session
+from awml_extractors.centerpoint import bundle_files, specs, variants
+from awml_extractors.centerpoint.config import CenterPointConfig
+
+if TYPE_CHECKING:
+    import torch
+
+
+class CenterPointFamily:
+    """Implements :class:`awml_deploy_core.family.ModelFamily` for CenterPoint."""
+
+    @property
+    def name(self) -> str:
+        return "centerpoint"
+
+    def parse_config(self, raw: Mapping[str, Any]) -> CenterPointConfig:
+        """See :func:`awml_extractors.centerpoint.variants.parse_config`."""
+        return variants.parse_config(raw)
+
+    def dump_config(self, config: CenterPointConfig) -> dict[str, Any]:
+        """Every key of the configuration, JSON-ready."""
+        return config.model_dump(mode="json")
+
+    def component_specs(self, config: CenterPointConfig) -> tuple[ComponentSpec, ...]:
+        """``pts_voxel_encoder``, ``pts_backbone_neck_head``."""
+        return specs.component_specs(config)
+
+    def load_model(self, config: CenterPointConfig, checkpoint: Path) -> torch.nn.Module:
+        """See :func:`awml_extractors.centerpoint.checkpoint.load_checkpoint`."""
+        from awml_extractors.centerpoint.checkpoint import load_checkpoint
+
+        return load_checkpoint(config, checkpoint)
+
+    def extractor(self, config: CenterPointConfig) -> ModelComponentExtractor:
+        """The extractor of both components."""
+        from awml_extractors.centerpoint.extractor import CenterPointComponentExtractor
+
+        return CenterPointComponentExtractor(config)
+
+    def write_bundle_files(self, config: CenterPointConfig, folder: Path) -> None:
+        """Autoware's parameter files; see :mod:`awml_extractors.centerpoint.bundle_files`."""
+        bundle_files.write_bundle_files(config, folder)
+
+    def read_bundle(self, folder: Path) -> CenterPointConfig | None:
+        """The configuration of an Autoware bundle, or None if ``folder`` is not one."""
+        return bundle_files.read_bundle(folder)
+
+    def create_pipeline(
+        self, config: CenterPointConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
+    ) -> InferencePipeline[Any, Any]:
+        """The pipeline from point clouds to detections."""
+        from awml_extractors.centerpoint.pipeline import CenterPointPipeline
+
+        return CenterPointPipeline(config, sessions, options)
+
+    def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
+        """Point clouds of a file, a folder or a rosbag2."""
+        from awml_extractors.datasets.samples import open_samples
+
+        return open_samples(source, limit)

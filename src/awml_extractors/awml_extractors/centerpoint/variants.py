@@ -1,0 +1,104 @@
+"""Named CenterPoint variants and the parsing of a ``model`` configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from awml_deploy_core.errors import ConfigError
+from awml_extractors.centerpoint.config import CenterPointConfig
+
+_WITH_INTENSITY = ("x", "y", "z", "intensity", "time_lag")
+_RANGE_121 = {
+    "point_cloud_range": (-121.6, -121.6, -3.0, 121.6, 121.6, 5.0),
+    "voxel_size": (0.32, 0.32, 8.0),
+    "max_voxels": 64000,
+    "head_kernel": 1,
+}
+_RANGE_122 = {
+    "point_cloud_range": (-122.4, -122.4, -3.0, 122.4, 122.4, 5.0),
+    "voxel_size": (0.24, 0.24, 8.0),
+    "max_voxels": 96000,
+    "center_offset_dims": 3,
+    "neck_strides": (0.5, 1.0, 2.0),
+    "head_kernel": 1,
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    # Autoware's published packages leave the velocity output unused.
+    "autoware_base": {"has_twist": False},
+    # Its strides are not published; these give its published output size and cost.
+    "autoware_tiny": {
+        "has_twist": False,
+        "backbone_strides": (2, 2, 2),
+        "neck_strides": (1.0, 2.0, 4.0),
+    },
+    "awml_1_6": _RANGE_121,
+    "awml_1_7": {**_RANGE_121, "center_offset_dims": 3},
+    "awml_2_3": {**_RANGE_121, "center_offset_dims": 3},
+    "awml_2_5": _RANGE_122,
+    "awml_2_6": _RANGE_122,
+    "awml_j6gen2": {**_RANGE_122, "point_features": _WITH_INTENSITY},
+    # AWML's published weights have a ConvNeXt backbone: they run as ONNX, but do not load here.
+    "awml_short_range": {
+        "point_cloud_range": (-51.2, -51.2, -3.0, 51.2, 51.2, 5.0),
+        "voxel_size": (0.16, 0.16, 8.0),
+        "max_voxels": 64000,
+        "center_offset_dims": 3,
+        "backbone_strides": (2, 2, 2),
+        "neck_strides": (0.5, 1.0, 2.0),
+        "head_kernel": 1,
+    },
+    # Small enough for 10 Hz in ONNX Runtime on two CPU cores.
+    "demo": {
+        "point_cloud_range": (-51.2, -51.2, -4.0, 51.2, 51.2, 4.0),
+        "voxel_size": (0.32, 0.32, 8.0),
+        "max_voxels": 16000,
+        "max_points_per_voxel": 16,
+        "pfn_channels": (16, 32),
+        "backbone_channels": (32, 64, 64),
+        "backbone_layers": (1, 2, 2),
+        "backbone_strides": (2, 2, 2),
+        "neck_channels": (32, 32, 32),
+        "neck_strides": (1.0, 2.0, 4.0),
+        "head_channels": 32,
+        "head_kernel": 1,
+    },
+}
+"""What each variant changes in CenterPointConfig's defaults."""
+
+
+def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
+    """A configuration from ``{variant: name, ...changes}`` or from CenterPointConfig's own keys.
+
+    Raises:
+        ConfigError: The variant is unknown, or keys are unknown or invalid; all are listed.
+    """
+    values = dict(raw)
+    base: dict[str, Any] = {}
+    if "variant" in values:
+        variant = values.pop("variant")
+        if variant not in VARIANTS:
+            raise ConfigError(
+                "model.variant", "unknown variant", got=repr(variant), expected=" or ".join(VARIANTS)
+            )
+        base = VARIANTS[variant]
+    try:
+        return CenterPointConfig.model_validate({**base, **values})
+    except ValidationError as error:
+        raise ConfigError("model", "is invalid", problems=config_problems(error)) from None
+
+
+def config_problems(error: ValidationError) -> list[str]:
+    """One clause for every problem of a configuration."""
+    problems = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "value_error":
+            text = str(item["ctx"]["error"]) if "ctx" in item else item["msg"]
+            problems += [f"{place}: {part}" if place else part for part in text.split("; ")]
+        else:
+            problems.append(f"{place}: {item['msg']}, got {item['input']!r}")
+    return problems
