@@ -1,0 +1,192 @@
+"""What can be known to fail before any step runs: missing files, backends, contradictions.
+
+Every check yields ``(location, problem)`` pairs, so that one error can list them all with the
+lines of the configuration they come from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from awml_deploy_core.config.paths import Location, source_path
+from awml_deploy_core.config.schema import DeployConfig, EndpointSection, ScenarioSection
+from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.family import ModelFamily
+from awml_deploy_core.runtime.registry import available_backends, load_backend
+
+Problem = tuple[Location, str]
+StepSelector = Callable[[DeployConfig], frozenset["Step"]]
+
+MODULE_BACKENDS = frozenset({"pytorch"})
+"""Backends that run the trained module and so need the checkpoint, not the ONNX file."""
+EXPORT_PACKAGES = ("torch", "onnx")
+
+
+class Step(str, Enum):
+    """A step of a deployment that can be checked before it runs."""
+
+    EXPORT = "export"
+    VERIFY = "verify"
+    INFER = "infer"
+
+
+def only(*steps: Step) -> StepSelector:
+    """Select these steps whatever the configuration says."""
+    return lambda _: frozenset(steps)
+
+
+def configured_steps(config: DeployConfig) -> frozenset[Step]:
+    """The steps that ``run`` does."""
+    steps = set()
+    if config.export.mode != "none":
+        steps.add(Step.EXPORT)
+    if config.verification.enabled:
+        steps.add(Step.VERIFY)
+    return frozenset(steps)
+
+
+def check(
+    config: DeployConfig, family: ModelFamily[Any] | None, model: Any, steps: frozenset[Step]
+) -> Iterator[Problem]:
+    """Every problem that would stop one of the steps; ``family`` None leaves out what needs it."""
+    if Step.EXPORT in steps:
+        yield from _check_export(config)
+    if Step.VERIFY in steps:
+        yield from _check_verification(config, family, model, makes_bundle=Step.EXPORT in steps)
+    if Step.INFER in steps:
+        yield from _check_inference(config, family)
+
+
+def _check_export(config: DeployConfig) -> Iterator[Problem]:
+    if config.export.mode == "none":
+        yield ("export", "mode"), "is none, so there is nothing to export"
+    yield from _checkpoint(config, "export")
+    yield from _writable(config.bundle)
+    absent = [name for name in EXPORT_PACKAGES if importlib.util.find_spec(name) is None]
+    if absent:
+        yield (
+            ("export", "mode"),
+            (
+                f"needs the packages {', '.join(absent)}; run: pip install "
+                f"{' '.join(absent)} (or pip install 'awml_deploy_core[export]')"
+            ),
+        )
+
+
+def _check_verification(
+    config: DeployConfig, family: ModelFamily[Any] | None, model: Any, *, makes_bundle: bool
+) -> Iterator[Problem]:
+    section, here = config.verification, "verification"
+    if not section.scenarios:
+        yield (here, "scenarios"), "is empty; name at least one reference and test"
+    if section.num_samples == 0:
+        yield (here, "num_samples"), "is 0, which checks nothing; use -1 for all"
+    if not section.samples:
+        yield (here, "samples"), "is empty; name clouds, folders of clouds or bags"
+    for index, source in enumerate(section.samples):
+        yield from _source((here, "samples", index), source, family)
+    for title, count in Counter(scenario.title for scenario in section.scenarios).items():
+        if count > 1:
+            yield (here, "scenarios"), f"{count} scenarios have the name {title!r}; give each its own"
+    for index, scenario in enumerate(section.scenarios):
+        yield from _scenario((here, "scenarios", index), scenario)
+    endpoints = [end for scenario in section.scenarios for end in (scenario.reference, scenario.test)]
+    yield from _artifacts(config, endpoints, makes_bundle=makes_bundle)
+    if family is not None and model is not None:
+        outputs = {t.name for spec in family.component_specs(model) for t in spec.outputs}
+        for name in section.tolerances.outputs:
+            if name not in outputs:
+                yield (
+                    (here, "tolerances", "outputs", name),
+                    f"is not an output of the model (outputs: {', '.join(sorted(outputs))})",
+                )
+
+
+def _check_inference(config: DeployConfig, family: ModelFamily[Any] | None) -> Iterator[Problem]:
+    runtime = config.runtime
+    endpoint = EndpointSection(backend=runtime.backend, device=runtime.device)
+    if problem := _backend(endpoint):
+        yield ("runtime", "backend"), problem
+    yield from _artifacts(config, [endpoint], makes_bundle=False)
+    if config.infer.source is None:
+        yield ("infer", "source"), "is empty; name a cloud, a folder of clouds or a bag"
+    else:
+        yield from _source(("infer", "source"), config.infer.source, family)
+
+
+def _scenario(location: Location, scenario: ScenarioSection) -> Iterator[Problem]:
+    if scenario.reference == scenario.test:
+        yield location, f"compares {scenario.test} with itself"
+    for side in ("reference", "test"):
+        endpoint: EndpointSection = getattr(scenario, side)
+        unknown = endpoint.backend not in available_backends()
+        if (problem := _backend(endpoint)) and (scenario.required or unknown):
+            hint = "" if unknown else " (or set required: false to skip it where it cannot run)"
+            yield (*location, side), problem + hint
+
+
+def _backend(endpoint: EndpointSection) -> str | None:
+    try:
+        availability = load_backend(endpoint.backend).availability(DeviceSpec.parse(endpoint.device))
+    except AwmlDeployError as error:
+        return str(error)
+    if availability:
+        return None
+    text = f"{endpoint} cannot run here: {availability.detail}"
+    return f"{text}. {availability.hint}" if availability.hint else text
+
+
+def _artifacts(
+    config: DeployConfig, endpoints: list[EndpointSection], *, makes_bundle: bool
+) -> Iterator[Problem]:
+    modules = sorted({str(end) for end in endpoints if end.backend in MODULE_BACKENDS})
+    if modules and not makes_bundle:
+        yield from _checkpoint(config, ", ".join(modules))
+    if not makes_bundle and not config.bundle.is_dir():
+        yield (
+            ("bundle_path",),
+            f"there is no bundle at {config.bundle}; export first, or point bundle_path at one",
+        )
+
+
+def _checkpoint(config: DeployConfig, user: str) -> Iterator[Problem]:
+    path, location = config.checkpoint_path, ("checkpoint_path",)
+    if path is None:
+        yield location, f"is needed for {user}"
+    elif not path.exists():
+        yield location, f"does not exist: {path}"
+    elif not path.is_file():
+        yield location, f"is not a file: {path}"
+    elif not os.access(path, os.R_OK):
+        yield location, f"cannot be read by this user: {path}"
+    elif path.stat().st_size == 0:
+        yield location, f"is empty: {path}"
+
+
+def _source(location: Location, source: str, family: ModelFamily[Any] | None) -> Iterator[Problem]:
+    path = source_path(source)
+    if not path.exists():
+        yield location, f"does not exist: {path}"
+    elif family is not None:
+        try:
+            if len(family.open_samples(source, 1)) == 0:
+                yield location, f"holds no samples: {source}"
+        except AwmlDeployError as error:
+            yield location, str(error)
+
+
+def _writable(folder: Path) -> Iterator[Problem]:
+    parent = folder
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        yield ("bundle_path",), f"{parent} is a file, not a folder"
+    elif not os.access(parent, os.W_OK | os.X_OK):
+        yield ("bundle_path",), f"this user may not write in {parent}"

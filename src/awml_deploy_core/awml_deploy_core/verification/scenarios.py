@@ -1,0 +1,42 @@
+"""What is compared with what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from awml_deploy_core.config.schema import EndpointSection, ScenarioSection
+from awml_deploy_core.device import DeviceSpec
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A backend on a device."""
+
+    backend: str
+    device: DeviceSpec
+
+    @classmethod
+    def from_section(cls, section: EndpointSection) -> Endpoint:
+        return cls(section.backend, DeviceSpec.parse(section.device))
+
+    def __str__(self) -> str:
+        return f"{self.backend}:{self.device}"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A reference endpoint against a test endpoint."""
+
+    name: str
+    reference: Endpoint
+    test: Endpoint
+    required: bool = True
+
+    @classmethod
+    def from_section(cls, section: ScenarioSection) -> Scenario:
+        return cls(
+            section.title,
+            Endpoint.from_section(section.reference),
+            Endpoint.from_section(section.test),
+            section.required,
+        )

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from awml_deploy_core.config import Step, load_config, load_mapping, only
+from awml_deploy_core.errors import ConfigError
+
+MINIMAL = "name: demo\nmodel: {family: toy}\nwork_dir: out\n"
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "deploy.yaml"
+    path.write_text(text)
+    return path
+
+
+def problems_of(path: Path, *overrides: str, steps: object = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides, steps)  # type: ignore[arg-type]
+    return list(caught.value.problems)
+
+
+def test_minimal_configuration_has_defaults(tmp_path: Path) -> None:
+    loaded = load_config(write(tmp_path, MINIMAL))
+    deploy = loaded.deploy
+    assert deploy.bundle == tmp_path / "out" / "bundle"
+    assert [s.title for s in deploy.verification.scenarios] == ["pytorch:cpu vs onnxruntime:cpu"]
+    assert deploy.export.onnx.opset_version == 17
+    assert loaded.model.channels == 8
+
+
+def test_relative_paths_start_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    path = write(tmp_path / "sub", MINIMAL + "checkpoint_path: ../weights.pth\n")
+    monkeypatch.chdir("/")
+    assert load_config(path).deploy.checkpoint_path == tmp_path / "weights.pth"
+
+
+def test_overrides_start_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    path = write(tmp_path, MINIMAL)
+    deploy = load_config(
+        path, ["checkpoint_path=w.pth", "verification.samples=[a.npy, 'bag#/points']", "model.channels=4"]
+    ).deploy
+    assert deploy.checkpoint_path == here / "w.pth"
+    assert deploy.verification.samples == (str(here / "a.npy"), f"{here / 'bag'}#/points")
+
+
+def test_override_reaches_into_lists_and_wins(tmp_path: Path) -> None:
+    text = MINIMAL + "verification:\n  scenarios:\n    - {reference: pytorch, test: onnxruntime:cpu}\n"
+    deploy = load_config(
+        write(tmp_path, text), ["verification.scenarios.0.test=onnxruntime:cuda:1", "name=other"]
+    ).deploy
+    assert str(deploy.verification.scenarios[0].test) == "onnxruntime:cuda:1"
+    assert deploy.name == "other"
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("name", "expected key.sub=value"),
+        ("name.x=1", "name is a single value"),
+        ("verification.samples.3=a", "there is no item 3"),
+        ("name=[", "not valid YAML"),
+    ],
+)
+def test_bad_overrides_are_named(tmp_path: Path, override: str, expected: str) -> None:
+    path = write(tmp_path, MINIMAL + "verification: {samples: [a]}\n")
+    assert expected in problems_of(path, override)[0]
+
+
+def test_environment_variables_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTS", str(tmp_path / "w.pth"))
+    text = MINIMAL + "checkpoint_path: ${WEIGHTS}\nbundle_path: ${UNSET_HERE:-made}/bundle\n"
+    deploy = load_config(write(tmp_path, text)).deploy
+    assert deploy.checkpoint_path == tmp_path / "w.pth"
+    assert deploy.bundle == tmp_path / "made" / "bundle"
+
+
+def test_undefined_variable_is_named_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL + "checkpoint_path: ${UNSET_HERE}\n")
+    assert problems_of(path, steps=only(Step.EXPORT)) == [
+        "line 4: checkpoint_path: environment variable UNSET_HERE is not set; "
+        "set it or write ${UNSET_HERE:-default}"
+    ]
+
+
+def test_syntax_error_names_line_and_column(tmp_path: Path) -> None:
+    path = write(tmp_path, "name: demo\nmodel: {family: toy\nwork_dir: out\n")
+    with pytest.raises(ConfigError, match=r"deploy.yaml:3:9: is not valid YAML"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("- a\n", "is not a mapping"), ("", "3 problems"), ("a: \x07", "is not valid YAML")],
+)
+def test_other_documents_are_refused(tmp_path: Path, text: str, expected: str) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        load_config(write(tmp_path, text))
+
+
+def test_missing_file_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_all_problems_come_at_once_with_lines_and_suggestions(tmp_path: Path) -> None:
+    text = (
+        "name: demo\n"
+        "name: again\n"
+        "model:\n"
+        "  family: toy\n"
+        "  chanels: 4\n"
+        "work_dir: out\n"
+        "checkpoint_path: missing.pth\n"
+        "runtime: {devise: cpu, num_threads: -1}\n"
+        "verification:\n"
+        "  scenarios:\n"
+        "    - {reference: pytorch:gpu, test: onnxruntime}\n"
+        "  tolerances: {outputs: {hetmap: {relative: 0.1}}}\n"
+        "expotr: {}\n"
+    )
+    problems = problems_of(write(tmp_path, text), steps=only(Step.EXPORT, Step.VERIFY))
+    text = "\n".join(problems)
+    for part in (
+        "line 2: name: is given twice, first in line 1",
+        "line 5: model.chanels: Extra inputs are not permitted",
+        "line 7: checkpoint_path: does not exist",
+        "line 8: runtime.devise: unknown key (did you mean device?)",
+        "line 8: runtime.num_threads: input should be greater than or equal to 0, got -1",
+        "line 11: verification.scenarios.0.reference.device: unknown device",
+        "line 13: expotr: unknown key (did you mean export?)",
+        "verification.samples: is empty",
+    ):
+        assert part in text
+    assert len(problems) == len(set(problems))
+
+
+def test_missing_keys_do_not_hide_later_problems(tmp_path: Path) -> None:
+    path = write(tmp_path, "model: {family: toy}\ncheckpoint_path: none.pth\n")
+    problems = problems_of(path, steps=only(Step.EXPORT))
+    assert problems[:2] == ["name: is required", "work_dir: is required"]
+    assert problems[2].startswith("line 2: checkpoint_path: does not exist")
+
+
+def test_unknown_family_suggests(tmp_path: Path) -> None:
+    path = write(tmp_path, MINIMAL.replace("toy", "toi"))
+    assert problems_of(path) == ["line 2: model.family: unknown family 'toi' (did you mean toy?)"]
+
+
+def test_mapping_loads_like_a_file(tmp_path: Path) -> None:
+    content = {"name": "b", "model": {"family": "toy", "channels": 3}, "work_dir": ".", "bundle_path": "."}
+    loaded = load_mapping(content, tmp_path)
+    assert loaded.model.channels == 3
+    assert loaded.deploy.bundle == tmp_path
+
+
+def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
+    text = MINIMAL + "verification: {tolerances: {default: {relative: 1e-3}}}\n"
+    assert load_config(write(tmp_path, text)).deploy.verification.tolerances.default.relative == 1e-3

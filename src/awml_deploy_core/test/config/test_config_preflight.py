@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from awml_deploy_core.config import Step, configured_steps, load_config, only
+from awml_deploy_core.errors import ConfigError
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+def problems(folder: Path, text: str, *steps: Step) -> list[str]:
+    path = folder / "deploy.yaml"
+    path.write_text("name: demo\nmodel: {family: toy}\nwork_dir: out\n" + text)
+    try:
+        load_config(path, (), only(*steps) if steps else configured_steps)
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> str:
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    return "checkpoint_path: w.pth\n"
+
+
+@pytest.mark.usefixtures("clouds")
+def test_nothing_to_complain_about(tmp_path: Path, checkpoint: str) -> None:
+    assert problems(tmp_path, checkpoint + "verification: {samples: [clouds]}\n") == []
+
+
+def test_only_the_steps_that_run_are_checked(tmp_path: Path, checkpoint: str) -> None:
+    assert problems(tmp_path, checkpoint, Step.EXPORT) == []
+    assert problems(tmp_path, checkpoint + "verification: {enabled: false}\n") == []
+    assert problems(tmp_path, checkpoint) == [
+        "verification.samples: is empty; name clouds, folders of clouds or bags"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda p: None, "does not exist"),
+        (lambda p: p.mkdir(), "is not a file"),
+        (lambda p: p.touch(), "is empty"),
+    ],
+)
+def test_bad_checkpoints(tmp_path: Path, make: object, expected: str) -> None:
+    make(tmp_path / "w.pth")  # type: ignore[operator]
+    (found,) = problems(tmp_path, "checkpoint_path: w.pth\n", Step.EXPORT)
+    assert found.startswith("line 4: checkpoint_path: " + expected)
+
+
+def test_unset_checkpoint_names_its_user(tmp_path: Path) -> None:
+    assert problems(tmp_path, "", Step.EXPORT) == ["checkpoint_path: is needed for export"]
+
+
+@pytest.mark.usefixtures("clouds")
+def test_verifying_alone_needs_bundle_and_checkpoint(tmp_path: Path) -> None:
+    found = problems(tmp_path, "verification: {samples: [clouds]}\n", Step.VERIFY)
+    assert found[0] == "checkpoint_path: is needed for pytorch:cpu"
+    assert "there is no bundle at" in found[1]
+
+
+@pytest.mark.usefixtures("clouds")
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ("num_samples: 0", "num_samples: is 0, which checks nothing"),
+        ("scenarios: []", "scenarios: is empty"),
+        ("scenarios: [{reference: pytorch, test: pytorch}]", "compares pytorch:cpu with itself"),
+        (
+            "scenarios: [{reference: pytorch, test: onnxruntime},{reference: pytorch, test: onnxruntime}]",
+            "2 scenarios have the name",
+        ),
+        ("tolerances: {outputs: {scoers: {}}}", "is not an output of the model (outputs: boxes"),
+        ("scenarios: [{reference: pytorch, test: onxruntime, required: false}]", "unknown backend"),
+    ],
+)
+def test_contradictions(tmp_path: Path, checkpoint: str, section: str, expected: str) -> None:
+    found = problems(tmp_path, checkpoint + f"verification: {{samples: [clouds], {section}}}\n")
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+@pytest.mark.usefixtures("clouds")
+def test_unusable_backend_stops_only_a_required_scenario(tmp_path: Path, checkpoint: str) -> None:
+    text = checkpoint + (
+        "verification: {{samples: [clouds], "
+        "scenarios: [{{reference: pytorch, test: onnxruntime:cuda:97, required: {}}}]}}\n"
+    )
+    (found,) = problems(tmp_path, text.format("true"))
+    assert "onnxruntime:cuda:97 cannot run here" in found
+    assert "required: false" in found
+    assert problems(tmp_path, text.format("false")) == []
+
+
+def test_samples_must_exist_and_hold_something(tmp_path: Path, checkpoint: str) -> None:
+    (tmp_path / "empty").mkdir()
+    found = problems(tmp_path, checkpoint + "verification: {samples: [empty, none.npy]}\n")
+    assert "samples.0: holds no samples" in found[0]
+    assert "samples.1: does not exist" in found[1]
+
+
+def test_inference_needs_source_and_bundle(tmp_path: Path) -> None:
+    found = problems(tmp_path, "", Step.INFER)
+    assert "there is no bundle" in found[0]
+    assert found[1].startswith("infer.source: is empty")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_read_only_target_is_found_before_exporting(tmp_path: Path, checkpoint: str) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    found = problems(tmp_path, checkpoint + "bundle_path: locked/bundle\n", Step.EXPORT)
+    assert "may not write" in found[0]
+
+
+def test_file_in_the_way_of_the_bundle(tmp_path: Path, checkpoint: str) -> None:
+    (tmp_path / "out").write_text("")
+    assert "is a file, not a folder" in problems(tmp_path, checkpoint, Step.EXPORT)[0]

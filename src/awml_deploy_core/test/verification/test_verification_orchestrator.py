@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_family import ToyConfig, ToyFamily, ToyPipeline
+
+from awml_deploy_core.components import ComponentSpec
+from awml_deploy_core.device import CPU, DeviceSpec
+from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, InferenceError
+from awml_deploy_core.family import Sample
+from awml_deploy_core.points import PointCloudFrame, PointColumns
+from awml_deploy_core.verification import (
+    DetectionsComparator,
+    Endpoint,
+    Scenario,
+    Status,
+    TensorComparator,
+    VerificationOrchestrator,
+)
+
+CONFIG = ToyConfig()
+SPECS = ToyFamily().component_specs(CONFIG)
+WEIGHTS = np.random.default_rng(0).normal(size=(3, CONFIG.channels)).astype(np.float32)
+HEAD = np.random.default_rng(1).normal(size=(CONFIG.channels, 7)).astype(np.float32)
+
+Run = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass
+class FakeSession:
+    spec: ComponentSpec
+    function: Run
+    backend: str = "fake"
+    device: DeviceSpec = CPU
+    closed: bool = False
+
+    def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return self.function(inputs)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def encoder(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {"features": np.maximum(inputs["points"] @ WEIGHTS, 0)}
+
+
+def head(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    out = inputs["features"] @ HEAD
+    return {"boxes": out[:, :5] * 0.1, "scores": out[:, 5:]}
+
+
+def skewed(function: Run, tensor: str, factor: float) -> Run:
+    return lambda inputs: {
+        k: v * np.float32(factor if k == tensor else 1) for k, v in function(inputs).items()
+    }
+
+
+def pipeline(run_encoder: Run = encoder, run_head: Run = head) -> ToyPipeline:
+    sessions = {"encoder": FakeSession(SPECS[0], run_encoder), "head": FakeSession(SPECS[1], run_head)}
+    return ToyPipeline(CONFIG, sessions, 0.5)  # type: ignore[arg-type]
+
+
+def samples(count: int = 2, points: int = 30) -> list[Sample]:
+    rng = np.random.default_rng(3)
+    return [
+        Sample(f"s{i}", PointCloudFrame.single(PointColumns.from_array(rng.uniform(-5, 5, (points, 3)))))
+        for i in range(count)
+    ]
+
+
+def scenario(required: bool = True) -> Scenario:
+    return Scenario("exact vs test", Endpoint("exact", CPU), Endpoint("test", CPU), required)
+
+
+def verify(test: ToyPipeline | Exception, data: list[Sample] | None = None, required: bool = True) -> Any:
+    def open_pipeline(endpoint: Endpoint) -> ToyPipeline:
+        if endpoint.backend == "exact":
+            return pipeline()
+        if isinstance(test, Exception):
+            raise test
+        return test
+
+    orchestrator = VerificationOrchestrator(open_pipeline, TensorComparator(), DetectionsComparator())
+    return orchestrator.run([scenario(required)], samples() if data is None else data)
+
+
+def failed(result: Any) -> list[str]:
+    return [check.name.split(" / ")[-1] for check in result.verdict.checks if check.status is Status.FAILED]
+
+
+def test_equal_backends_pass_and_every_stage_was_checked() -> None:
+    result = verify(pipeline())
+    assert result.verdict
+    stages = [check.name.split(" / ")[2] for check in result.verdict.checks][:5]
+    assert stages == ["preprocessing.points", "encoder.features", "head.boxes", "head.scores", "output"]
+    assert result.verdict.counts() == {"passed": 10, "failed": 0, "skipped": 0, "error": 0}
+
+
+def test_fault_of_the_first_component_is_told_from_what_inherits_it() -> None:
+    result = verify(pipeline(run_encoder=skewed(encoder, "features", 1.01)), samples(1))
+    assert result.scenarios[0].first_divergence.details["component"] == "encoder"
+    assert result.scenarios[0].first_divergence.details["tensor"] == "features"
+    names = failed(result)
+    assert "head.scores" in names
+    assert "head.scores (component alone)" not in names
+
+
+def test_fault_of_a_later_component_names_the_tensor() -> None:
+    result = verify(pipeline(run_head=skewed(head, "scores", 1.5)), samples(1))
+    divergence = result.scenarios[0].first_divergence
+    assert divergence.details["component"] == "head"
+    assert divergence.details["tensor"] == "scores"
+    assert failed(result) == ["head.scores", "output"]
+
+
+def test_fault_hidden_by_an_earlier_one_is_seen_by_the_component_alone() -> None:
+    result = verify(pipeline(skewed(encoder, "features", 1.01), skewed(head, "boxes", 1.1)), samples(1))
+    assert "head.boxes (component alone)" in failed(result)
+
+
+@pytest.mark.parametrize(("required", "expected"), [(True, Status.FAILED), (False, Status.FAILED)])
+def test_unavailable_backend_is_skipped_and_never_passes_alone(required: bool, expected: Status) -> None:
+    result = verify(BackendUnavailableError("test", "is not installed"), required=required)
+    (check,) = result.verdict.checks
+    assert check.status is Status.SKIPPED
+    assert "is not installed" in check.message
+    assert result.verdict.status is expected
+
+
+def test_optional_skip_beside_a_pass_is_a_pass() -> None:
+    def open_pipeline(endpoint: Endpoint) -> ToyPipeline:
+        if endpoint.backend == "absent":
+            raise BackendUnavailableError("absent", "is not installed")
+        return pipeline()
+
+    absent = Scenario("b", Endpoint("exact", CPU), Endpoint("absent", CPU), required=False)
+    orchestrator = VerificationOrchestrator(open_pipeline, TensorComparator(), DetectionsComparator())
+    assert orchestrator.run([scenario(), absent], samples(1)).verdict
+    needed = Scenario("b", Endpoint("exact", CPU), Endpoint("absent", CPU))
+    assert not orchestrator.run([scenario(), needed], samples(1)).verdict
+
+
+def test_no_samples_and_no_scenarios_fail() -> None:
+    assert verify(pipeline(), []).verdict.status is Status.FAILED
+    orchestrator = VerificationOrchestrator(
+        lambda _: pipeline(), TensorComparator(), DetectionsComparator()
+    )
+    assert orchestrator.run([], samples()).verdict.status is Status.FAILED
+
+
+def test_broken_bundle_is_an_error() -> None:
+    result = verify(ArtifactError("head.onnx", "is truncated"))
+    assert result.verdict.status is Status.ERROR
+    assert "is truncated" in result.verdict.checks[0].message
+
+
+def test_failing_sample_is_an_error_and_the_next_still_runs() -> None:
+    calls = []
+
+    def fails_once(inputs: Mapping[str, Any]) -> dict[str, Any]:
+        calls.append(1)
+        if len(calls) == 1:
+            raise InferenceError("head", "ran out of memory")
+        return head(inputs)
+
+    result = verify(pipeline(run_head=fails_once))
+    assert result.verdict.status is Status.ERROR
+    assert result.verdict.counts() == {"passed": 5, "failed": 0, "skipped": 0, "error": 1}
+    assert result.verdict.checks[0].details["sample"] == "s0"
+
+
+def test_empty_cloud_compares_outputs_only() -> None:
+    result = verify(pipeline(), samples(1, points=0))
+    assert [check.details["component"] for check in result.verdict.checks] == ["output"]
+    assert result.verdict
+
+
+def test_pipelines_are_closed_and_progress_is_told() -> None:
+    opened: list[ToyPipeline] = []
+    told: list[tuple[str, int, int]] = []
+
+    def open_pipeline(_: Endpoint) -> ToyPipeline:
+        opened.append(pipeline())
+        return opened[-1]
+
+    VerificationOrchestrator(
+        open_pipeline, TensorComparator(), DetectionsComparator(), lambda *event: told.append(event)
+    ).run([scenario()], samples())
+    assert all(session.closed for made in opened for session in made.sessions)  # type: ignore[attr-defined]
+    assert told == [("verify exact vs test", 1, 2), ("verify exact vs test", 2, 2)]
