@@ -1,1 +1,15 @@
+"""Writes the components of a model for a backend."""
 
+from awml_deploy_core.export.exporter import ExportedArtifact, Exporter
+from awml_deploy_core.export.factory import ExporterFactory
+from awml_deploy_core.export.options import OnnxExportOptions
+from awml_deploy_core.export.workflow import ExportProgress, OnnxExportWorkflow
+
+__all__ = [
+    "ExportProgress",
+    "ExportedArtifact",
+    "Exporter",
+    "ExporterFactory",
+    "OnnxExportOptions",
+    "OnnxExportWorkflow",
+]

@@ -102,13 +102,16 @@ def _incompatible(kind: str, specs: Sequence[TensorSpec], tensors: Sequence[Grap
     return [
         f"{kind} {tensor.name}: {reason}"
         for spec, tensor in zip(specs, tensors, strict=True)
-        if (reason := _incompatibility(spec, tensor)) is not None
+        if (reason := incompatibility(spec, tensor)) is not None
     ]
 
 
-def _incompatibility(spec: TensorSpec, tensor: GraphTensor) -> str | None:
-    """Like ``TensorSpec.mismatch``, but of a graph: a symbolic dimension fits every axis, a fixed
-    one does not fit an axis that has to vary."""
+def incompatibility(spec: TensorSpec, tensor: GraphTensor) -> str | None:
+    """Say how a graph's tensor contradicts its spec, names apart, or ``None`` if it does not.
+
+    Unlike ``TensorSpec.mismatch`` this judges a graph: a symbolic dimension fits every axis, and a
+    fixed one does not fit an axis that has to vary.
+    """
     if np.dtype(tensor.dtype) != np.dtype(spec.dtype):
         return f"dtype {tensor.dtype}, expected {spec.dtype} ({spec})"
     if len(tensor.shape) != len(spec.shape):
