@@ -24,7 +24,9 @@ class InferenceResult(NamedTuple, Generic[OutputT]):
     output: OutputT
     latencies: StageLatencies
     counts: Mapping[str, int]
-    """Facts of the frame such as points in, points used, pillars and truncated pillars."""
+    """Facts of the frame. A pipeline of point clouds uses the names ``points_in``, ``points_used``,
+    ``points_truncated`` (in range, beyond their pillar's capacity), ``pillars`` and
+    ``pillars_dropped`` (beyond the model's maximum)."""
 
 
 class TensorTap:
