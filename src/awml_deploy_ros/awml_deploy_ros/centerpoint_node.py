@@ -1,0 +1,277 @@
+"""Lifecycle node ``centerpoint``: clouds in, detections and their record out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import PointCloud2
+
+from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.pipeline import StageLatency
+from awml_deploy_ros import logging_bridge, ros_parameters
+from awml_deploy_ros.cloud_input import field_mapping
+from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_ros.diagnostics import health_status, latency_status, to_diagnostics
+from awml_deploy_ros.frame import HeaderAge, ProcessedFrame, header_age
+from awml_deploy_ros.health import Health, HealthLimits, HealthMonitor, Level
+from awml_deploy_ros.latency import RollingLatency
+from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle, warm_up, with_options
+from awml_deploy_ros.outputs import OutputSet
+from awml_deploy_ros.outputs.base import OutputContext
+from awml_deploy_ros.parameters import (
+    BY_NAME,
+    TABLE,
+    NodeSettings,
+    ParameterSpec,
+    check_value,
+    class_score_spec,
+    pipeline_options,
+)
+from awml_deploy_ros.process import FatalErrors, run_node
+from awml_deploy_ros.qos_events import lost_message_events
+from awml_deploy_ros.worker import InferenceWorker
+
+INPUT_TOPIC = "~/input/pointcloud"
+_DIAGNOSTICS_PERIOD_NS = 1_000_000_000
+
+
+class CenterPointNode(LifecycleNode):
+    """Loads and warms up on configure, subscribes on activate, frees on cleanup.
+
+    Args:
+        fatal: Where unexpected exceptions go.
+        open_model: Opens the model that the parameters name.
+    """
+
+    def __init__(
+        self, fatal: FatalErrors, *, open_model: ModelOpener = open_bundle, **node_options: Any
+    ) -> None:
+        super().__init__("centerpoint", **node_options)
+        self._fatal = fatal
+        self._open_model = open_model
+        self._specs: dict[str, ParameterSpec] = dict(BY_NAME)
+        self._resources = ExitStack()
+        self._model: OpenModel | None = None
+        self._worker: InferenceWorker | None = None
+        self._subscription: Any = None
+        self._log_handler = logging_bridge.connect(self.get_logger())
+        ros_parameters.declare(self, TABLE)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+
+    def start(self) -> None:
+        """Configure and activate where the parameter ``autostart`` says so."""
+        if (
+            self.get_parameter("autostart").value
+            and self.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        ):
+            self.trigger_activate()
+
+    def close(self) -> None:
+        """Stop and free everything, in whatever state the node is."""
+        self._unsubscribe()
+        self._release()
+        logging_bridge.disconnect(self._log_handler)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        with self._fatal:
+            try:
+                self._configure()
+            except AwmlDeployError as error:
+                self._release()
+                self.get_logger().error(f"{type(error).__name__}: {error}")
+                return TransitionCallbackReturn.FAILURE
+            return TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.ERROR
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        with self._fatal:
+            self._subscribe()
+            return TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.ERROR
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        with self._fatal:
+            self._unsubscribe()
+            return TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.ERROR
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        with self._fatal:
+            self._release()
+            return TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.ERROR
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        with self._fatal:
+            self._unsubscribe()
+            self._release()
+            return TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.ERROR
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        # The exception is on its way to the main thread, which ends the process.
+        return TransitionCallbackReturn.FAILURE
+
+    def _configure(self) -> None:
+        settings = NodeSettings.from_values(ros_parameters.read(self, TABLE))
+        self._mapping = field_mapping(settings.field_mapping)
+        start = time.monotonic()
+        model = self._open_model(settings)
+        self._resources.callback(model.pipeline.close)
+        class_names = warm_up(model.pipeline, settings.warm_up_frames)
+        self._declare_class_scores(class_names)
+        self._pipeline = with_options(model.pipeline, pipeline_options(self._values()))
+        self._counters = FrameCounters()
+        self._latency = RollingLatency(settings.latency_window)
+        self._monitor = HealthMonitor(time.monotonic_ns())
+        self._outputs = OutputSet(
+            settings.outputs,
+            OutputContext(self, model.identity, self._counters, self._age_of, settings.marker_lifetime_ms),
+        )
+        self._resources.callback(self._outputs.close)
+        self._start_diagnostics()
+        self._model = model
+        identity = model.identity
+        self.get_logger().info(
+            f"configured {identity.model_name} ({', '.join(class_names)}) on {identity.backend} "
+            f"{identity.device} in {time.monotonic() - start:.1f} s; bundle {identity.bundle_hash[:12]}"
+        )
+
+    def _release(self) -> None:
+        self._model = None
+        self._resources.close()
+
+    def _subscribe(self) -> None:
+        self._monitor = HealthMonitor(time.monotonic_ns())
+        self._worker = InferenceWorker(
+            lambda: self._pipeline,
+            self._mapping,
+            self._counters,
+            self._publish,
+            self._report_error,
+            self._fatal,
+        )
+        self._worker.start()
+        self._subscription = self.create_subscription(
+            PointCloud2,
+            INPUT_TOPIC,
+            self._worker.submit,
+            qos_profile_sensor_data,
+            event_callbacks=lost_message_events(
+                partial(self._counters.count_dropped, DropReason.LOST_IN_TRANSPORT)
+            ),
+        )
+        self.get_logger().info(f"active on {self._subscription.topic_name}")
+
+    def _unsubscribe(self) -> None:
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _publish(self, frame: ProcessedFrame) -> None:
+        frame = self._outputs.publish(frame)
+        self._latency.add((*frame.stages.stages, StageLatency("end_to_end", frame.elapsed_ms())))
+        self._monitor.frame_processed(time.monotonic_ns(), frame.processing_ms, self._limits())
+
+    def _report_error(self, reason: DropReason, error: AwmlDeployError) -> None:
+        message = f"{type(error).__name__}: {error}"
+        self._monitor.frame_failed(time.monotonic_ns(), reason, message)
+        self.get_logger().error(f"{reason.value}: {message}", throttle_duration_sec=1.0)
+
+    def _age_of(self, frame: ProcessedFrame) -> HeaderAge:
+        stamp = frame.header.stamp
+        return header_age(
+            stamp.sec * 1_000_000_000 + stamp.nanosec,
+            self.get_clock().now().nanoseconds,
+            simulated=self.get_parameter("use_sim_time").value,
+        )
+
+    def _limits(self) -> HealthLimits:
+        return HealthLimits(
+            self.get_parameter("diagnostics.max_allowed_processing_time_ms").value,
+            self.get_parameter("diagnostics.max_acceptable_consecutive_delay_ms").value,
+        )
+
+    def _start_diagnostics(self) -> None:
+        publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._resources.callback(self.destroy_publisher, publisher)
+        period = self.get_parameter("diagnostics.validation_callback_interval_ms").value * 1e-3
+        # The ROS clock may be simulated and stand still.
+        timer = self.create_timer(
+            period, partial(self._diagnose, publisher), clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._resources.callback(self.destroy_timer, timer)
+        self._last_level: Level | None = None
+        self._last_published_ns = 0
+
+    def _diagnose(self, publisher: Any) -> None:
+        assert self._model is not None
+        now_ns = time.monotonic_ns()
+        active = self._worker is not None
+        health = self._monitor.judge(now_ns, self._limits()) if active else Health(Level.OK, "inactive")
+        due = now_ns - self._last_published_ns >= _DIAGNOSTICS_PERIOD_NS
+        if health.level == self._last_level and not due:
+            return
+        self._last_level, self._last_published_ns = health.level, now_ns
+        name = self.get_fully_qualified_name()
+        identity = self._model.identity
+        state = "active" if active else "inactive"
+        publisher.publish(
+            to_diagnostics(
+                self.get_clock().now().to_msg(),
+                (
+                    health_status(name, state, health, self._monitor, self._counters.snapshot(), identity),
+                    latency_status(name, health, self._latency.summaries(), identity),
+                ),
+            )
+        )
+
+    def _declare_class_scores(self, class_names: Sequence[str]) -> None:
+        specs = [class_score_spec(name) for name in class_names]
+        self._specs.update({spec.name: spec for spec in specs})
+        ros_parameters.declare(self, specs)
+
+    def _values(self) -> dict[str, Any]:
+        return ros_parameters.read(self, self._specs.values())
+
+    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Accept a set of parameters as a whole, or none of it."""
+        known = {p.name: p.value for p in parameters if p.name in self._specs}
+        problems = [
+            problem
+            for name, value in known.items()
+            if value is not None and (problem := check_value(self._specs[name], value))
+        ]
+        if problems:
+            return SetParametersResult(successful=False, reason="; ".join(problems))
+        if self._model is not None and any(self._specs[name].option for name in known):
+            options = pipeline_options({**self._values(), **known})
+            try:
+                self._pipeline = with_options(self._model.pipeline, options)
+            except AwmlDeployError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            self.get_logger().info(f"options changed: {', '.join(known)}")
+        return SetParametersResult(successful=True)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM."""
+    return run_node(CenterPointNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

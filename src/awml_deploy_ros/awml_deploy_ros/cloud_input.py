@@ -1,0 +1,77 @@
+"""Clouds on their way from the middleware to the pipeline."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from awml_deploy_core.pointcloud2 import FieldMapping, columns_of
+from awml_deploy_core.points import PointCloudFrame
+
+
+@dataclass(frozen=True, eq=False)
+class ReceivedCloud:
+    """A message and when it arrived."""
+
+    message: Any
+    """sensor_msgs/PointCloud2."""
+    arrival_ns: int
+    """Monotonic clock [ns]."""
+
+
+class LatestCloud:
+    """A queue of one: the latest cloud wins."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._cloud: ReceivedCloud | None = None
+        self._closed = False
+
+    def put(self, cloud: ReceivedCloud) -> bool:
+        """Store a cloud; return whether it replaced one that nobody took."""
+        with self._condition:
+            replaced = self._cloud is not None
+            self._cloud = cloud
+            self._condition.notify()
+            return replaced
+
+    def take(self) -> ReceivedCloud | None:
+        """Wait for a cloud; ``None`` once the queue is closed."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._closed or self._cloud is not None)
+            if self._closed:
+                return None
+            cloud, self._cloud = self._cloud, None
+            return cloud
+
+    def close(self) -> int:
+        """End every wait; return how many clouds were left."""
+        with self._condition:
+            self._closed = True
+            left = int(self._cloud is not None)
+            self._cloud = None
+            self._condition.notify_all()
+            return left
+
+
+def field_mapping(columns: Mapping[str, str]) -> FieldMapping:
+    """Field mapping from field names by column; without ``intensity`` none is read.
+
+    Raises:
+        ParameterError: Two columns name the same field.
+    """
+    return FieldMapping(columns["x"], columns["y"], columns["z"], columns.get("intensity"))
+
+
+def frame_of(message: Any, mapping: FieldMapping) -> PointCloudFrame:
+    """A sensor_msgs/PointCloud2 as the current sweep, without copying its points.
+
+    Raises:
+        PointCloudError: The message is malformed.
+    """
+    stamp = message.header.stamp
+    return PointCloudFrame.single(
+        columns_of(message, mapping), message.header.frame_id, stamp.sec * 1_000_000_000 + stamp.nanosec
+    )

@@ -1,0 +1,98 @@
+"""Whether the node keeps up, judged by Autoware's two limits."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from enum import IntEnum
+
+from awml_deploy_ros.counters import DropReason
+
+
+class Level(IntEnum):
+    """Levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class HealthLimits:
+    """When a frame is delayed, and for how long the node may be in trouble."""
+
+    max_processing_ms: float
+    max_delay_ms: float
+
+
+@dataclass(frozen=True)
+class Health:
+    """A judgement and the reason for it."""
+
+    level: Level
+    message: str
+
+
+@dataclass(frozen=True)
+class _Failure:
+    reason: DropReason
+    message: str
+    time_ns: int
+
+
+class HealthMonitor:
+    """Remembers the last events of an active node; thread-safe. Times are monotonic [ns]."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._lock = threading.Lock()
+        self._last_event_ns = now_ns
+        self._last_in_time_ns = now_ns
+        self._processing_ms: float | None = None
+        self._failure: _Failure | None = None
+
+    def frame_processed(self, now_ns: int, processing_ms: float, limits: HealthLimits) -> None:
+        with self._lock:
+            self._last_event_ns = now_ns
+            self._processing_ms = processing_ms
+            if processing_ms <= limits.max_processing_ms:
+                self._last_in_time_ns = now_ns
+
+    def frame_failed(self, now_ns: int, reason: DropReason, message: str) -> None:
+        with self._lock:
+            self._last_event_ns = now_ns
+            self._failure = _Failure(reason, message, now_ns)
+
+    @property
+    def processing_ms(self) -> float | None:
+        """Processing time of the last frame [ms]."""
+        return self._processing_ms
+
+    @property
+    def last_failure(self) -> str:
+        """Reason and message of the last cloud that failed; empty if none did."""
+        failure = self._failure
+        return f"{failure.reason.value}: {failure.message}" if failure else ""
+
+    def judge(self, now_ns: int, limits: HealthLimits) -> Health:
+        """Judge the node now.
+
+        WARN: a cloud failed within the delay limit, the last frame took too long, or no cloud
+        came for as long as the delay limit. ERROR: clouds come, but none was processed in time
+        for as long as the delay limit.
+        """
+        with self._lock:
+            silent_ms = (now_ns - self._last_event_ns) * 1e-6
+            late_ms = (now_ns - self._last_in_time_ns) * 1e-6
+            processing_ms, failure = self._processing_ms, self._failure
+        if silent_ms > limits.max_delay_ms:
+            return Health(Level.WARN, f"no cloud for {silent_ms / 1000:.1f} s")
+        trouble = ""
+        if failure is not None and (now_ns - failure.time_ns) * 1e-6 <= limits.max_delay_ms:
+            trouble = f"{failure.reason.value}: {failure.message}"
+        elif processing_ms is not None and processing_ms > limits.max_processing_ms:
+            trouble = f"processing took {processing_ms:.1f} ms, allowed {limits.max_processing_ms:.1f} ms"
+        if not trouble:
+            return Health(Level.OK, "running" if processing_ms is not None else "waiting for a cloud")
+        if late_ms > limits.max_delay_ms:
+            return Health(Level.ERROR, f"no frame in time for {late_ms / 1000:.1f} s; {trouble}")
+        return Health(Level.WARN, trouble)

@@ -1,0 +1,61 @@
+"""What every output is given and has to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from awml_deploy_ros.counters import FrameCounters
+from awml_deploy_ros.frame import HeaderAge, ProcessedFrame
+from awml_deploy_ros.model import ModelIdentity
+
+
+@dataclass(frozen=True, eq=False)
+class OutputContext:
+    """What an output may need besides the frame."""
+
+    node: Node
+    identity: ModelIdentity
+    counters: FrameCounters
+    age_of: Callable[[ProcessedFrame], HeaderAge]
+    """Age of a frame's cloud by the node's clock, now."""
+    marker_lifetime_ms: float
+
+
+class Output(Protocol):
+    """One or several topics."""
+
+    def publish(self, frame: ProcessedFrame) -> None:
+        """Publish a frame, whether or not anybody listens."""
+        ...
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        ...
+
+
+OutputFactory = Callable[[OutputContext], Output]
+
+
+def latest_only() -> QoSProfile:
+    """Reliable, volatile, keep the last message: Autoware's profile for detected objects."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+def every_frame() -> QoSProfile:
+    """Reliable, volatile, with room for a slow recorder."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=50,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.VOLATILE,
+    )

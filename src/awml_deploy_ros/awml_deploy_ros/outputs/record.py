@@ -1,0 +1,108 @@
+"""The typed record of a frame: awml_deploy_msgs/DetectionFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from awml_deploy_msgs.msg import (
+    DetectedBox,
+    DetectionFrame,
+    DropCount,
+    FrameCounters,
+    ModelIdentity,
+    PointStatistics,
+    StageLatency,
+)
+from geometry_msgs.msg import Vector3
+
+from awml_deploy_core.detections import Detections
+from awml_deploy_ros import model
+from awml_deploy_ros.counters import CounterSnapshot
+from awml_deploy_ros.frame import HeaderAge, ProcessedFrame
+from awml_deploy_ros.outputs.base import Output, OutputContext, every_frame
+from awml_deploy_ros.outputs.geometry import boxes_of, pose_of, size_of
+
+TOPIC = "~/output/frame"
+
+_CLOCKS = {"cpu": StageLatency.CLOCK_CPU, "cuda": StageLatency.CLOCK_CUDA}
+_NOT_REPORTED = -1
+
+
+def to_boxes(detections: Detections) -> list[Any]:
+    """awml_deploy_msgs/DetectedBox of every box."""
+    return [
+        DetectedBox(
+            pose=pose_of(box),
+            size=size_of(box),
+            velocity=Vector3(x=box.velocity[0], y=box.velocity[1], z=0.0),
+            has_velocity=detections.has_velocity,
+            class_name=box.class_name,
+            label=box.label,
+            score=box.score,
+        )
+        for box in boxes_of(detections)
+    ]
+
+
+def to_record(
+    frame: ProcessedFrame, identity: model.ModelIdentity, counters: CounterSnapshot, age: HeaderAge
+) -> Any:
+    """awml_deploy_msgs/DetectionFrame of a frame, its latency taken now."""
+    return DetectionFrame(
+        header=frame.header,
+        boxes=to_boxes(frame.detections),
+        stages=[
+            StageLatency(
+                name=stage.name, clock=_CLOCKS[stage.clock], milliseconds=float(stage.milliseconds)
+            )
+            for stage in frame.stages.stages
+        ],
+        header_age_ms=age.milliseconds,
+        header_age_valid=age.valid,
+        points=_points(frame.counts),
+        counters=FrameCounters(
+            received=counters.received,
+            processed=counters.processed,
+            dropped=[
+                DropCount(reason=reason.value, count=count) for reason, count in counters.dropped.items()
+            ],
+        ),
+        model=ModelIdentity(
+            model_name=identity.model_name,
+            bundle_hash=identity.bundle_hash,
+            backend=identity.backend,
+            device=identity.device,
+        ),
+        end_to_end_latency_ms=frame.elapsed_ms(),
+    )
+
+
+def _points(counts: Mapping[str, int]) -> Any:
+    return PointStatistics(
+        **{
+            name: int(counts.get(name, _NOT_REPORTED))
+            for name in ("points_in", "points_used", "points_truncated", "pillars", "pillars_dropped")
+        }
+    )
+
+
+class RecordOutput:
+    """Publishes the record on ``~/output/frame``."""
+
+    def __init__(self, context: OutputContext) -> None:
+        self._context = context
+        self._publisher = context.node.create_publisher(DetectionFrame, TOPIC, every_frame())
+
+    def publish(self, frame: ProcessedFrame) -> None:
+        context = self._context
+        self._publisher.publish(
+            to_record(frame, context.identity, context.counters.snapshot(), context.age_of(frame))
+        )
+
+    def close(self) -> None:
+        self._context.node.destroy_publisher(self._publisher)
+
+
+def create(context: OutputContext) -> Output:
+    return RecordOutput(context)

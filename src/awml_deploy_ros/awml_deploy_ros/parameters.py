@@ -1,0 +1,276 @@
+"""The parameters of the node, in one table.
+
+The node declares them from here, the launch file makes its arguments from here and the
+documentation lists them from here. This module knows no ROS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from awml_deploy_core.errors import ParameterError
+
+ParameterType = Literal["bool", "int", "double", "string", "double[]", "string[]"]
+ParameterValue = bool | int | float | str | list[float] | list[str]
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """One ROS parameter."""
+
+    name: str
+    type: ParameterType
+    default: ParameterValue | None
+    """``None``: unset, the model bundle decides."""
+    description: str
+    range: tuple[float, float] | None = None
+    """Least and greatest allowed value."""
+    choices: tuple[str, ...] = ()
+    read_only: bool = True
+    option: str | None = None
+    """The pipeline's run-time option that this parameter sets."""
+    launch_argument: bool = False
+
+
+OUTPUT_NAMES = ("frame", "markers", "debug", "detected_objects", "detection3d")
+CLASS_SCORES_PREFIX = "detection_score_thresholds.min_confidence_scores"
+"""Parameters below this prefix are declared for every class of the model once it is loaded."""
+CLASS_SCORES_OPTION = "min_confidence_scores"
+
+_DISTANCE = (0.0, 1000.0)
+_SCORE = (0.0, 1.0)
+_DURATION_MS = (1.0, 60000.0)
+
+
+def _threshold(
+    name: str, option: str, default: float | None, limits: tuple[float, float], description: str
+) -> ParameterSpec:
+    return ParameterSpec(name, "double", default, description, limits, read_only=False, option=option)
+
+
+TABLE: tuple[ParameterSpec, ...] = (
+    ParameterSpec("model_path", "string", "", "Folder of the model bundle.", launch_argument=True),
+    ParameterSpec(
+        "backend",
+        "string",
+        "onnxruntime",
+        "Runtime of the model's components: onnxruntime, pytorch or another installed backend.",
+        launch_argument=True,
+    ),
+    ParameterSpec("device", "string", "cpu", "Device: cpu, cuda or cuda:N.", launch_argument=True),
+    ParameterSpec(
+        "num_threads",
+        "int",
+        0,
+        "CPU threads of one inference; 0 leaves the choice to the backend.",
+        (0, 1024),
+        launch_argument=True,
+    ),
+    ParameterSpec(
+        "autostart",
+        "bool",
+        False,
+        "Configure and activate on start, for use without a launch file or lifecycle manager.",
+    ),
+    ParameterSpec("warm_up_frames", "int", 2, "Synthetic clouds run while configuring.", (1, 100)),
+    ParameterSpec(
+        "outputs",
+        "string[]",
+        ["frame", "markers", "debug"],
+        "What to publish besides /diagnostics; detected_objects needs autoware_perception_msgs, "
+        "detection3d needs vision_msgs.",
+        choices=OUTPUT_NAMES,
+    ),
+    ParameterSpec("field_mapping.x", "string", "x", "Field of the cloud that holds x [m]."),
+    ParameterSpec("field_mapping.y", "string", "y", "Field of the cloud that holds y [m]."),
+    ParameterSpec("field_mapping.z", "string", "z", "Field of the cloud that holds z [m]."),
+    ParameterSpec(
+        "field_mapping.intensity",
+        "string",
+        "intensity",
+        "Field of the cloud that holds the intensity (0 to 255); used where the cloud has it, "
+        "empty to ignore it.",
+    ),
+    ParameterSpec("markers.lifetime_ms", "double", 500.0, "Lifetime of a marker [ms].", _DURATION_MS),
+    ParameterSpec(
+        "latency_window", "int", 1000, "Frames over which latency percentiles are taken.", (10, 100000)
+    ),
+    ParameterSpec(
+        "post_process_params.decoder",
+        "string",
+        None,
+        "Decoding: autoware (every cell, thresholds by class and distance) or mmdet3d (top K).",
+        choices=("autoware", "mmdet3d"),
+        read_only=False,
+        option="decoder",
+    ),
+    _threshold(
+        "post_process_params.circle_nms_dist_threshold",
+        "circle_nms_dist_threshold",
+        0.5,
+        _DISTANCE,
+        "Boxes whose centres are nearer than this [m] suppress each other.",
+    ),
+    _threshold(
+        "post_process_params.iou_nms_search_distance_2d",
+        "iou_nms_search_distance_2d",
+        10.0,
+        _DISTANCE,
+        "Only boxes whose centres are nearer than this [m] are compared by IoU; 0 turns it off.",
+    ),
+    _threshold(
+        "post_process_params.iou_nms_threshold",
+        "iou_nms_threshold",
+        0.1,
+        _SCORE,
+        "Rotated bird's-eye-view IoU above which the box with the lower score is dropped.",
+    ),
+    _threshold(
+        "post_process_params.mmdet3d_score_threshold",
+        "mmdet3d_score_threshold",
+        None,
+        _SCORE,
+        "Least score with decoder mmdet3d.",
+    ),
+    _threshold(
+        "post_process_params.mmdet3d_min_radius",
+        "mmdet3d_min_radius",
+        None,
+        _DISTANCE,
+        "Squared distance [m^2] of circle NMS with decoder mmdet3d.",
+    ),
+    _threshold(
+        "detection_score_thresholds.default",
+        "default_score_threshold",
+        None,
+        _SCORE,
+        "Least score of a class without thresholds of its own.",
+    ),
+    ParameterSpec(
+        "detection_score_thresholds.distance_bin_upper_limits",
+        "double[]",
+        None,
+        "Upper limits [m] of the radial distance bins; a box beyond the last is dropped.",
+        _DISTANCE,
+        read_only=False,
+        option="distance_bin_upper_limits",
+    ),
+    ParameterSpec(
+        "diagnostics.max_allowed_processing_time_ms",
+        "double",
+        200.0,
+        "Processing time [ms] above which a frame counts as delayed (WARN).",
+        _DURATION_MS,
+        read_only=False,
+    ),
+    ParameterSpec(
+        "diagnostics.max_acceptable_consecutive_delay_ms",
+        "double",
+        1000.0,
+        "Time [ms] without a frame in time after which the state is ERROR.",
+        _DURATION_MS,
+        read_only=False,
+    ),
+    ParameterSpec(
+        "diagnostics.validation_callback_interval_ms",
+        "double",
+        100.0,
+        "Interval [ms] at which the state is judged; published when it changes and every second.",
+        _DURATION_MS,
+    ),
+)
+
+BY_NAME: Mapping[str, ParameterSpec] = MappingProxyType({spec.name: spec for spec in TABLE})
+
+
+def class_score_spec(class_name: str) -> ParameterSpec:
+    """The parameter that holds the score thresholds of one class, one value a distance bin."""
+    return ParameterSpec(
+        f"{CLASS_SCORES_PREFIX}.{class_name}",
+        "double[]",
+        None,
+        f"Least score of {class_name}, one value a distance bin.",
+        _SCORE,
+        read_only=False,
+        option=CLASS_SCORES_OPTION,
+    )
+
+
+def check_value(spec: ParameterSpec, value: Any) -> str | None:
+    """Say what is wrong with a value of the right type, or ``None``.
+
+    Covers what a ROS descriptor cannot express: choices and the elements of arrays.
+    """
+    items = value if isinstance(value, list | tuple) else [value]
+    if spec.choices and (wrong := [item for item in items if item not in spec.choices]):
+        return f"{spec.name}: unknown {', '.join(map(repr, wrong))}, expected {', '.join(spec.choices)}"
+    if spec.range is not None:
+        low, high = spec.range
+        # NaN compares false, so it is outside.
+        if wrong := [item for item in items if not low <= item <= high]:
+            return f"{spec.name}: {', '.join(map(str, wrong))} is outside [{low:g}, {high:g}]"
+    return None
+
+
+def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Run-time options of the pipeline from parameter values; unset ones are left out."""
+    options: dict[str, Any] = {}
+    for name, value in values.items():
+        spec = BY_NAME.get(name)
+        if value is None:
+            continue
+        if name.startswith(f"{CLASS_SCORES_PREFIX}."):
+            class_name = name.removeprefix(f"{CLASS_SCORES_PREFIX}.")
+            options.setdefault(CLASS_SCORES_OPTION, {})[class_name] = list(value)
+        elif spec is not None and spec.option is not None:
+            options[spec.option] = list(value) if spec.type.endswith("[]") else value
+    return options
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """Parameters that stay as they are while the node is configured."""
+
+    model_path: str
+    backend: str
+    device: str
+    num_threads: int
+    warm_up_frames: int
+    outputs: tuple[str, ...]
+    field_mapping: Mapping[str, str]
+    """Field of the cloud by column: x, y, z and, if wanted, intensity."""
+    marker_lifetime_ms: float
+    latency_window: int
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> NodeSettings:
+        """Settings from parameter values.
+
+        Raises:
+            ParameterError: Any value is invalid; all problems are listed.
+        """
+        problems = [
+            problem
+            for name, value in values.items()
+            if value is not None and name in BY_NAME and (problem := check_value(BY_NAME[name], value))
+        ]
+        columns = {axis: values[f"field_mapping.{axis}"] for axis in ("x", "y", "z", "intensity")}
+        problems += [f"field_mapping.{axis}: is empty" for axis in "xyz" if not columns[axis]]
+        if not values["model_path"]:
+            problems.append("model_path: is empty, expected the folder of a model bundle")
+        if problems:
+            raise ParameterError("node parameters", "are invalid", problems=problems)
+        return cls(
+            model_path=values["model_path"],
+            backend=values["backend"],
+            device=values["device"],
+            num_threads=values["num_threads"],
+            warm_up_frames=values["warm_up_frames"],
+            outputs=tuple(dict.fromkeys(values["outputs"])),
+            field_mapping={axis: field for axis, field in columns.items() if field},
+            marker_lifetime_ms=values["markers.lifetime_ms"],
+            latency_window=values["latency_window"],
+        )

@@ -1,0 +1,99 @@
+"""A node's process: orderly on SIGINT and SIGTERM, loud on anything unexpected."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from awml_deploy_core.errors import AwmlDeployError
+
+_POLL_S = 0.1
+
+
+class FatalErrors:
+    """Carries the first unexpected exception of any thread or callback to the main thread.
+
+    As a context manager it takes the exception away from rclpy, which would turn one raised in a
+    transition callback into a silent state change.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        """Set when the process has to end, with or without an error."""
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> FatalErrors:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if exc is None:
+            return False
+        if self.error is None:
+            self.error = exc
+        self.stop.set()
+        return True
+
+
+class ClosableNode(Protocol):
+    """A node that frees what it holds before it is destroyed."""
+
+    def start(self) -> None:
+        """Called once, before the node spins."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def run_node(create: Callable[[FatalErrors], Node], args: Sequence[str] | None = None) -> int:
+    """Create a node and spin it until SIGINT, SIGTERM or an unexpected exception.
+
+    Returns:
+        0 after a signal, or 1 after a typed error while the node was made.
+
+    Raises:
+        BaseException: The unexpected exception of any of the node's threads or callbacks.
+    """
+    fatal = FatalErrors()
+    # The node ends itself in order, so rclpy must not invalidate its publishers first.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: fatal.stop.set())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        with fatal:
+            _spin(create, fatal)
+    finally:
+        rclpy.try_shutdown()
+    if isinstance(fatal.error, AwmlDeployError):
+        print(f"{type(fatal.error).__name__}: {fatal.error}", file=sys.stderr)
+        return 1
+    if fatal.error is not None:
+        raise fatal.error
+    return 0
+
+
+def _spin(create: Callable[[FatalErrors], Node], fatal: FatalErrors) -> None:
+    node = create(fatal)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        node.start()
+        while not fatal.stop.is_set():
+            executor.spin_once(timeout_sec=_POLL_S)
+    finally:
+        executor.shutdown()
+        node.close()
+        node.destroy_node()

@@ -1,0 +1,79 @@
+"""Declares and reads the parameter table on an rclpy node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from awml_deploy_core.errors import ParameterError
+from awml_deploy_ros.parameters import ParameterSpec
+
+_TYPES = {
+    "bool": Parameter.Type.BOOL,
+    "int": Parameter.Type.INTEGER,
+    "double": Parameter.Type.DOUBLE,
+    "string": Parameter.Type.STRING,
+    "double[]": Parameter.Type.DOUBLE_ARRAY,
+    "string[]": Parameter.Type.STRING_ARRAY,
+}
+
+
+def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
+    """Description, range and read-only flag of a parameter."""
+    result = ParameterDescriptor(
+        name=spec.name,
+        type=_TYPES[spec.type].value,
+        description=spec.description,
+        read_only=spec.read_only,
+    )
+    if spec.choices:
+        result.additional_constraints = f"one of {', '.join(spec.choices)}"
+    if spec.range is not None:
+        low, high = spec.range
+        if spec.type == "int":
+            result.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        elif spec.type == "double":
+            result.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        else:
+            result.additional_constraints = f"every value in [{low:g}, {high:g}]"
+    return result
+
+
+def declare(node: Node, specs: Iterable[ParameterSpec]) -> None:
+    """Declare parameters that are not declared yet; one without a default stays unset.
+
+    Raises:
+        ParameterError: A parameter file or argument sets a wrong type or a value out of range;
+            all problems are listed.
+    """
+    problems = []
+    for spec in specs:
+        if node.has_parameter(spec.name):
+            continue
+        value = _TYPES[spec.type] if spec.default is None else spec.default
+        try:
+            node.declare_parameter(spec.name, value, descriptor(spec))
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            problems.append(f"{spec.name}: {error}")
+    if problems:
+        raise ParameterError(
+            "node parameters",
+            "are invalid",
+            problems=problems,
+            hint="A double needs a decimal point, e.g. 1.0.",
+        )
+
+
+def read(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:
+    """Values by name; ``None`` for an unset parameter."""
+    unset = Parameter("unset", Parameter.Type.NOT_SET)
+    values = {}
+    for spec in specs:
+        value = node.get_parameter_or(spec.name, unset).value
+        values[spec.name] = list(value) if spec.type.endswith("[]") and value is not None else value
+    return values

@@ -1,0 +1,81 @@
+"""Runs the pipeline in a thread of its own, so that the node keeps answering."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from awml_deploy_core.detections import Detections
+from awml_deploy_core.errors import AwmlDeployError, PointCloudError
+from awml_deploy_core.pipeline import InferencePipeline, StageClock, StageLatencies
+from awml_deploy_core.pointcloud2 import FieldMapping
+from awml_deploy_core.points import PointCloudFrame
+from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud, frame_of
+from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_ros.frame import ProcessedFrame
+from awml_deploy_ros.process import FatalErrors
+
+DetectionPipeline = InferencePipeline[PointCloudFrame, Detections]
+
+
+@dataclass(eq=False)
+class InferenceWorker:
+    """Takes the latest cloud, runs the pipeline, hands the frame to ``publish``."""
+
+    pipeline: Callable[[], DetectionPipeline]
+    """The pipeline of the next frame, so that options change between frames only."""
+    mapping: FieldMapping
+    counters: FrameCounters
+    publish: Callable[[ProcessedFrame], None]
+    report_error: Callable[[DropReason, AwmlDeployError], None]
+    fatal: FatalErrors
+    _queue: LatestCloud = field(default_factory=LatestCloud, init=False)
+    _thread: threading.Thread | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="inference")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the frame in work, count a waiting cloud as dropped and end the thread."""
+        if left := self._queue.close():
+            self.counters.count_dropped(DropReason.DEACTIVATED, left)
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def submit(self, message: Any) -> None:
+        """Take a sensor_msgs/PointCloud2; returns at once."""
+        self.counters.count_received()
+        if self._queue.put(ReceivedCloud(message, time.monotonic_ns())):
+            self.counters.count_dropped(DropReason.SUPERSEDED)
+
+    def _run(self) -> None:
+        with self.fatal:
+            while (cloud := self._queue.take()) is not None:
+                self._process(cloud)
+
+    def _process(self, cloud: ReceivedCloud) -> None:
+        clock = StageClock()
+        clock.add("queue", (time.monotonic_ns() - cloud.arrival_ns) * 1e-6)
+        try:
+            with clock.stage("decode"):
+                sample = frame_of(cloud.message, self.mapping)
+            detections, latencies, counts = self.pipeline().infer(sample)
+        except PointCloudError as error:
+            self._drop(DropReason.MALFORMED, error)
+        except AwmlDeployError as error:
+            self._drop(DropReason.INFERENCE_ERROR, error)
+        else:
+            self.counters.count_processed()
+            stages: StageLatencies = clock.result() + latencies
+            self.publish(
+                ProcessedFrame(cloud.message.header, detections, stages, dict(counts), cloud.arrival_ns)
+            )
+
+    def _drop(self, reason: DropReason, error: AwmlDeployError) -> None:
+        self.counters.count_dropped(reason)
+        self.report_error(reason, error)
