@@ -1,1 +1,25 @@
+"""One session protocol over every backend, found by entry point."""
 
+from awml_deploy_core.runtime.registry import available_backends, load_backend, open_sessions
+from awml_deploy_core.runtime.session import (
+    Availability,
+    Backend,
+    Session,
+    SessionOptions,
+    SessionSource,
+    Tensors,
+    check_inputs,
+)
+
+__all__ = [
+    "Availability",
+    "Backend",
+    "Session",
+    "SessionOptions",
+    "SessionSource",
+    "Tensors",
+    "available_backends",
+    "check_inputs",
+    "load_backend",
+    "open_sessions",
+]
