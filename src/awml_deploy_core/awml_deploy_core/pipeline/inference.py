@@ -67,6 +67,9 @@ class InferencePipeline(ABC, Generic[InputT, OutputT]):
             ParameterError: Any option is unknown or invalid; all problems are listed.
         """
 
+    def warm_up(self) -> None:
+        """Do what would make the first frame slower than the others."""
+
     def infer(self, sample: InputT) -> InferenceResult[OutputT]:
         """Run one frame."""
         clock = StageClock()
