@@ -65,11 +65,17 @@ class PostprocessOptions(BaseModel):
     def merged(self, changes: Mapping[str, Any]) -> PostprocessOptions:
         """These options with some changed, validated as a whole.
 
+        A mapping by class changes the classes it names and leaves the others.
+
         Raises:
             ParameterError: Any option is unknown or invalid; all problems are listed.
         """
+        merged = self.model_dump()
+        for name, value in changes.items():
+            by_class = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+            merged[name] = {**merged[name], **value} if by_class else value
         try:
-            return PostprocessOptions.model_validate({**self.model_dump(), **changes})
+            return PostprocessOptions.model_validate(merged)
         except ValidationError as error:
             problems = [
                 f"{'.'.join(str(part) for part in item['loc']) or 'options'}: {item['msg']}, "
