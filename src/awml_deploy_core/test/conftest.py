@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 from toy_family import ToyFamily, write_clouds
 
+from awml_deploy_core.components import ComponentSpec, DynamicAxis, ExportableComponent, TensorSpec
+
 DEFAULT_ASSETS = Path(__file__).resolve().parents[4] / "shared" / "assets"
+
+VOXELS = DynamicAxis("num_voxels", 1, 100, 1000)
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +23,84 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test assets at {folder}; set AWML_DEPLOY_TEST_ASSETS")
     return folder
+
+
+@pytest.fixture(scope="session")
+def conv_spec() -> ComponentSpec:
+    """Image to a heatmap of half the size and a regression map of the full size."""
+    return ComponentSpec(
+        "head",
+        "head.onnx",
+        (TensorSpec("canvas", (1, 4, 16, 12)),),
+        (TensorSpec("heatmap", (1, 3, 8, 6)), TensorSpec("reg", (1, 2, 16, 12))),
+    )
+
+
+@pytest.fixture(scope="session")
+def mlp_spec() -> ComponentSpec:
+    """Points of a varying number of voxels to one feature vector a voxel."""
+    return ComponentSpec(
+        "encoder",
+        "encoder.onnx",
+        (TensorSpec("input_features", (VOXELS, 8, 9)),),
+        (TensorSpec("pillar_features", (VOXELS, 1, 16)),),
+    )
+
+
+@pytest.fixture(scope="session")
+def conv_component(conv_spec: ComponentSpec) -> ExportableComponent:
+    """Convolution and transposed convolution, each with batch normalisation; two outputs."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+
+    class Head(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.Sequential(nn.Conv2d(4, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+            self.up = nn.Sequential(
+                nn.ConvTranspose2d(8, 8, 2, 2, bias=False), nn.BatchNorm2d(8), nn.ReLU()
+            )
+            self.heatmap = nn.Conv2d(8, 3, 1)
+            self.reg = nn.Conv2d(8, 2, 3, padding=1)
+
+        def forward(self, canvas: Any) -> tuple[Any, Any]:
+            features = self.down(canvas)
+            return self.heatmap(features), self.reg(self.up(features))
+
+    torch.manual_seed(0)
+    return ExportableComponent(
+        conv_spec, _with_statistics(Head()), (torch.randn(1, 4, 16, 12),), {"convention": "wlh"}
+    )
+
+
+@pytest.fixture(scope="session")
+def mlp_component(mlp_spec: ComponentSpec) -> ExportableComponent:
+    """Linear, batch normalisation and a maximum over points, like a pillar feature net."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+
+    class Encoder(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(9, 16, bias=False)
+            self.norm = nn.BatchNorm1d(16, eps=1e-3)
+
+        def forward(self, points: Any) -> Any:
+            features = self.norm(self.linear(points).permute(0, 2, 1)).permute(0, 2, 1)
+            return torch.relu(features).max(dim=1, keepdim=True)[0]
+
+    torch.manual_seed(1)
+    return ExportableComponent(mlp_spec, _with_statistics(Encoder()), (torch.randn(20, 8, 9),))
+
+
+def _with_statistics(module: Any) -> Any:
+    """Random running statistics: the initial ones would hide a batch normalisation left out."""
+    for name, buffer in module.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_()
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 2.0)
+    return module.eval()
 
 
 @dataclass(frozen=True)
