@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from awml_deploy_core.logging_setup import facts
+
 _PACKAGES = ("awml_deploy_core", "awml_extractors", "awml_deploy_ros")
 
 
@@ -16,7 +18,9 @@ class NodeLogHandler(logging.Handler):
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = self.format(record)
+        message = " ".join(
+            [self.format(record), *(f"{name}={value}" for name, value in facts(record).items())]
+        )
         # rclpy refuses one call site with changing severities, so each severity has its own.
         if record.levelno >= logging.ERROR:
             self._logger.error(message)

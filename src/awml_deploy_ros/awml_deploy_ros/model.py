@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from awml_deploy_core.files import sha256_file
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_ros.parameters import NodeSettings
 from awml_deploy_ros.worker import DetectionPipeline
+
+if TYPE_CHECKING:
+    from awml_deploy_core.artifacts.bundle import ModelBundle
 
 
 @dataclass(frozen=True)
@@ -48,24 +53,45 @@ def open_bundle(settings: NodeSettings) -> OpenModel:
 
     path = Path(settings.model_path).expanduser()
     bundle = ModelBundle.open(path)
-    pipeline = open_pipeline(path, settings.backend, settings.device, {"num_threads": settings.num_threads})
-    return OpenModel(
-        pipeline, ModelIdentity(bundle.model_name, bundle.bundle_hash, settings.backend, settings.device)
+    pipeline = open_pipeline(
+        path,
+        settings.backend,
+        settings.device,
+        num_threads=settings.num_threads,
+        checkpoint=settings.checkpoint_path or None,
     )
+    name = f"{bundle.family.name}/{path.resolve().name}"
+    return OpenModel(pipeline, ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device))
+
+
+def bundle_hash(bundle: ModelBundle) -> str:
+    """SHA-256 over the names and SHA-256 of a bundle's files, hexadecimal.
+
+    A foreign bundle has no manifest to list its files: its components and YAML files count.
+
+    Raises:
+        ArtifactError: A file cannot be read.
+    """
+    if bundle.manifest is not None:
+        files = {record.path: record.sha256 for record in bundle.manifest.files}
+    else:
+        paths = {bundle.onnx_path(spec.name) for spec in bundle.specs} | set(bundle.folder.glob("*.yaml"))
+        files = {path.relative_to(bundle.folder).as_posix(): sha256_file(path) for path in paths}
+    digest = hashlib.sha256()
+    for name, sha256 in sorted(files.items()):
+        digest.update(f"{name} {sha256}\n".encode())
+    return digest.hexdigest()
 
 
 def warm_up(pipeline: DetectionPipeline, frames: int) -> tuple[str, ...]:
-    """Run synthetic clouds so that the first real one is not slow; return the class names.
+    """Run the pipeline so that the first cloud is not slow; return the class names.
 
     Raises:
         AwmlDeployError: The pipeline failed.
     """
-    generator = np.random.default_rng(0)
-    points = generator.uniform((-60.0, -60.0, -2.0, 0.0), (60.0, 60.0, 2.0, 255.0), (20_000, 4))
-    cloud = PointCloudFrame.single(PointColumns.from_array(points.astype(np.float32)))
-    empty = PointCloudFrame.single(PointColumns.from_array(np.zeros((0, 4), np.float32)))
     for _ in range(frames):
-        pipeline.infer(cloud)
+        pipeline.warm_up()
+    empty = PointCloudFrame.single(PointColumns.from_array(np.zeros((0, 4), np.float32)))
     return pipeline.infer(empty).output.class_names
 
 

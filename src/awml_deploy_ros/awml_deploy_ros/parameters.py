@@ -62,6 +62,13 @@ TABLE: tuple[ParameterSpec, ...] = (
     ),
     ParameterSpec("device", "string", "cpu", "Device: cpu, cuda or cuda:N.", launch_argument=True),
     ParameterSpec(
+        "checkpoint_path",
+        "string",
+        "",
+        "Trained weights, for a backend that runs the module itself (pytorch).",
+        launch_argument=True,
+    ),
+    ParameterSpec(
         "num_threads",
         "int",
         0,
@@ -75,7 +82,7 @@ TABLE: tuple[ParameterSpec, ...] = (
         False,
         "Configure and activate on start, for use without a launch file or lifecycle manager.",
     ),
-    ParameterSpec("warm_up_frames", "int", 2, "Synthetic clouds run while configuring.", (1, 100)),
+    ParameterSpec("warm_up_frames", "int", 2, "Runs of the model while configuring.", (1, 100)),
     ParameterSpec(
         "outputs",
         "string[]",
@@ -237,6 +244,8 @@ class NodeSettings:
     model_path: str
     backend: str
     device: str
+    checkpoint_path: str
+    """Empty where the backend runs the bundle's files."""
     num_threads: int
     warm_up_frames: int
     outputs: tuple[str, ...]
@@ -267,6 +276,7 @@ class NodeSettings:
             model_path=values["model_path"],
             backend=values["backend"],
             device=values["device"],
+            checkpoint_path=values["checkpoint_path"],
             num_threads=values["num_threads"],
             warm_up_frames=values["warm_up_frames"],
             outputs=tuple(dict.fromkeys(values["outputs"])),

@@ -7,11 +7,10 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from awml_deploy_core.errors import AwmlDeployError
@@ -48,33 +47,23 @@ class FatalErrors:
         return True
 
 
-class ClosableNode(Protocol):
-    """A node that frees what it holds before it is destroyed."""
-
-    def start(self) -> None:
-        """Called once, before the node spins."""
-        ...
-
-    def close(self) -> None: ...
-
-
-def run_node(create: Callable[[FatalErrors], Node], args: Sequence[str] | None = None) -> int:
-    """Create a node and spin it until SIGINT, SIGTERM or an unexpected exception.
+def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) -> int:
+    """Run a body between rclpy's initialisation and shutdown; a signal sets its ``stop`` event.
 
     Returns:
-        0 after a signal, or 1 after a typed error while the node was made.
+        0, or 1 after a typed error, which is printed without a traceback.
 
     Raises:
-        BaseException: The unexpected exception of any of the node's threads or callbacks.
+        BaseException: The first unexpected exception of the body or of a thread it watches.
     """
     fatal = FatalErrors()
-    # The node ends itself in order, so rclpy must not invalidate its publishers first.
+    # The body ends itself in order, so rclpy must not invalidate its publishers first.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: fatal.stop.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         with fatal:
-            _spin(create, fatal)
+            body(fatal)
     finally:
         rclpy.try_shutdown()
     if isinstance(fatal.error, AwmlDeployError):
@@ -85,7 +74,17 @@ def run_node(create: Callable[[FatalErrors], Node], args: Sequence[str] | None =
     return 0
 
 
-def _spin(create: Callable[[FatalErrors], Node], fatal: FatalErrors) -> None:
+def run_node(create: Callable[[FatalErrors], Any], args: Sequence[str] | None = None) -> int:
+    """Create a node and spin it until a signal or an error; see :func:`run`.
+
+    Args:
+        create: Makes the node, which has ``start()``, called once before it spins, and
+            ``close()``, called once before it is destroyed.
+    """
+    return run(lambda fatal: _spin(create, fatal), args)
+
+
+def _spin(create: Callable[[FatalErrors], Any], fatal: FatalErrors) -> None:
     node = create(fatal)
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -79,12 +79,8 @@ def to_record(
 
 
 def _points(counts: Mapping[str, int]) -> Any:
-    return PointStatistics(
-        **{
-            name: int(counts.get(name, _NOT_REPORTED))
-            for name in ("points_in", "points_used", "points_truncated", "pillars", "pillars_dropped")
-        }
-    )
+    names = PointStatistics.get_fields_and_field_types()
+    return PointStatistics(**{name: int(counts.get(name, _NOT_REPORTED)) for name in names})
 
 
 class RecordOutput:

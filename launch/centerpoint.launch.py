@@ -1,0 +1,162 @@
+"""Starts the node ``centerpoint`` and takes it to the active state.
+
+ros2 launch awml_deploy_ros centerpoint.launch.py model_path:=<bundle> input/pointcloud:=<topic>
+"""
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    SetEnvironmentVariable,
+    Shutdown,
+)
+from launch.event_handlers import OnProcessStart
+from launch.events import matches_action
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from lifecycle_msgs.msg import Transition
+
+from awml_deploy_ros.parameters import TABLE
+from awml_deploy_ros.transport import large_cloud_environment
+
+PACKAGE = "awml_deploy_ros"
+BOOL = ["true", "false"]
+FROM_FILE = "from_param_file"
+
+
+def _arguments() -> list[DeclareLaunchArgument]:
+    backends = sorted({point.name for point in entry_points(group="awml_deploy.backends")})
+    param_file = Path(get_package_share_directory(PACKAGE), "config", "centerpoint", "node.param.yaml")
+    return [
+        DeclareLaunchArgument("name", default_value="centerpoint", description="Name of the node."),
+        DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
+        DeclareLaunchArgument(
+            "input/pointcloud",
+            default_value="/sensing/lidar/concatenated/pointcloud",
+            description="Topic of the clouds (sensor_msgs/PointCloud2).",
+        ),
+        DeclareLaunchArgument(
+            "output/objects",
+            default_value="~/output/objects",
+            description="Topic of the objects (autoware_perception_msgs/DetectedObjects), "
+            "published if the parameter outputs has detected_objects.",
+        ),
+        DeclareLaunchArgument(
+            "param_file",
+            default_value=str(param_file),
+            description="Parameter file; the arguments below override it.",
+        ),
+        *(
+            DeclareLaunchArgument(
+                spec.name,
+                default_value=FROM_FILE,
+                description=spec.description,
+                **({"choices": [FROM_FILE, *backends]} if spec.name == "backend" else {}),
+            )
+            for spec in TABLE
+            if spec.launch_argument
+        ),
+        DeclareLaunchArgument(
+            "use_sim_time", default_value="false", choices=BOOL, description="Follow /clock."
+        ),
+        DeclareLaunchArgument(
+            "autostart", default_value="true", choices=BOOL, description="Configure and activate the node."
+        ),
+        DeclareLaunchArgument(
+            "respawn",
+            default_value="false",
+            choices=BOOL,
+            description="Start the node again if it ends; otherwise its end ends the launch.",
+        ),
+        DeclareLaunchArgument(
+            "large_cloud_transport",
+            default_value="true",
+            choices=BOOL,
+            description="Give Fast DDS room for large clouds, unless a profile is set already.",
+        ),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="info",
+            choices=["debug", "info", "warn", "error", "fatal"],
+            description="Log level of the node.",
+        ),
+    ]
+
+
+def _start(context: LaunchContext) -> list:
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    overrides = {
+        spec.name: int(value(spec.name)) if spec.type == "int" else value(spec.name)
+        for spec in TABLE
+        if spec.launch_argument and value(spec.name) != FROM_FILE
+    }
+    respawn = value("respawn") == "true"
+    node = LifecycleNode(
+        package=PACKAGE,
+        executable="centerpoint_node",
+        name=value("name"),
+        namespace=value("namespace"),
+        parameters=[value("param_file"), {"use_sim_time": value("use_sim_time") == "true"}, overrides],
+        remappings=[
+            ("~/input/pointcloud", value("input/pointcloud")),
+            ("~/output/objects", value("output/objects")),
+        ],
+        ros_arguments=["--log-level", value("log_level")],
+        output="both",
+        emulate_tty=True,
+        respawn=respawn,
+        respawn_delay=1.0,
+        on_exit=[] if respawn else [Shutdown(reason="the node ended")],
+    )
+    environment = large_cloud_environment() if value("large_cloud_transport") == "true" else {}
+    actions = [SetEnvironmentVariable(name, path) for name, path in environment.items()]
+    if value("autostart") == "true":
+        actions += _lifecycle(node)
+    return [*actions, node]
+
+
+def _lifecycle(node: LifecycleNode) -> list:
+    """Configure the node whenever its process starts, and activate it once it is configured."""
+
+    def change(transition: int) -> EmitEvent:
+        return EmitEvent(
+            event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
+        )
+
+    return [
+        RegisterEventHandler(
+            OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])
+        ),
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=node,
+                start_state="configuring",
+                goal_state="inactive",
+                entities=[change(Transition.TRANSITION_ACTIVATE)],
+            )
+        ),
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=node,
+                start_state="configuring",
+                goal_state="unconfigured",
+                entities=[LogInfo(msg="the node could not be configured; its log says why")],
+            )
+        ),
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments, and the node with its life cycle."""
+    return LaunchDescription([*_arguments(), OpaqueFunction(function=_start)])

@@ -1,0 +1,99 @@
+"""Serialised PointCloud2 messages of a rosbag2, without decoding them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from awml_deploy_core.errors import BagError
+
+POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
+
+# CDR: four bytes of encapsulation, of which the second tells the byte order, then the header's
+# stamp, which is the message's first field.
+_STAMP_OFFSET = 4
+_LITTLE_ENDIAN_BIT = 1
+
+
+def stamp_ns(data: bytes) -> int:
+    """Stamp of a serialised message that starts with a std_msgs/Header [ns]."""
+    seconds, nanoseconds = struct.unpack_from(_stamp_format(data), data, _STAMP_OFFSET)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def restamped(data: bytes, stamp: int) -> bytes:
+    """The same serialised message with another header stamp [ns]."""
+    seconds, nanoseconds = divmod(stamp, 1_000_000_000)
+    end = _STAMP_OFFSET + 8
+    return data[:_STAMP_OFFSET] + struct.pack(_stamp_format(data), seconds, nanoseconds) + data[end:]
+
+
+def _stamp_format(data: bytes) -> str:
+    return "<iI" if data[1] & _LITTLE_ENDIAN_BIT else ">iI"
+
+
+@dataclass(frozen=True)
+class CloudTopic:
+    """One PointCloud2 topic of a bag."""
+
+    bag: Path
+    name: str
+    count: int
+
+    @classmethod
+    def find(cls, bag: Path, topic: str | None = None) -> CloudTopic:
+        """The named topic, or the only one of type PointCloud2.
+
+        Raises:
+            BagError: The bag is missing or unreadable, or the topic is not there, of another type
+                or not the only one.
+        """
+        from rosbags.rosbag2 import Reader
+
+        with _bag_errors(bag), Reader(bag) as reader:
+            topics = {entry.topic: (entry.msgtype, entry.msgcount) for entry in reader.connections}
+        listing = [f"{name} ({kind}, {count} messages)" for name, (kind, count) in sorted(topics.items())]
+        if topic is not None and topics.get(topic, ("",))[0] != POINT_CLOUD_TYPE:
+            raise BagError(f"{bag}#{topic}", f"no such topic of type {POINT_CLOUD_TYPE}", problems=listing)
+        found = [name for name, (kind, _) in topics.items() if kind == POINT_CLOUD_TYPE]
+        if topic is None and len(found) != 1:
+            raise BagError(
+                bag,
+                f"{len(found) or 'no'} topics of type {POINT_CLOUD_TYPE}",
+                expected="one",
+                problems=listing,
+                hint="Name the topic.",
+            )
+        name = topic if topic is not None else found[0]
+        return cls(bag, name, topics[name][1])
+
+    def messages(self) -> Iterator[bytes]:
+        """Serialised messages in order of reception.
+
+        Raises:
+            BagError: The storage is damaged.
+        """
+        from rosbags.rosbag2 import Reader
+
+        with _bag_errors(self.bag), Reader(self.bag) as reader:
+            chosen = [entry for entry in reader.connections if entry.topic == self.name]
+            for _, _, data in reader.messages(chosen):
+                yield bytes(data)
+
+
+@contextmanager
+def _bag_errors(bag: Path) -> Iterator[None]:
+    import apsw
+    from rosbags.rosbag2 import ReaderError
+
+    if not bag.exists():
+        raise BagError(bag, "no such bag")
+    try:
+        yield
+    except (ReaderError, apsw.Error, OSError, struct.error, KeyError, ValueError) as error:
+        raise BagError(
+            bag, "bag cannot be read", got=error, hint="Copy it again, or try `ros2 bag reindex`."
+        ) from error

@@ -1,0 +1,201 @@
+"""Plays the point clouds of a rosbag2 over DDS."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.utilities import remove_ros_args
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import PointCloud2
+
+from awml_deploy_core.errors import BagError, ParameterError
+from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
+from awml_deploy_ros.process import FatalErrors, run
+
+Stamps = Literal["keep", "now"]
+Progress = Callable[[int, int], None]
+
+_MATCH_POLL_S = 0.02
+_LINGER_S = 0.5
+"""How long the publisher outlives its last message, so that the middleware can deliver it."""
+
+
+@dataclass(frozen=True)
+class PlaybackOptions:
+    """How a bag is played."""
+
+    rate_hz: float = 10.0
+    loops: int = 1
+    """0 plays until stopped."""
+    stamps: Stamps = "keep"
+    """``keep`` the recorded header stamps, which identify the frames, or set them to ``now``, so
+    that the age of a cloud means something. ``now`` changes 8 bytes of the serialised message."""
+    publish_clock: bool = False
+    """Publish every cloud's stamp on /clock before it, for nodes under simulated time."""
+    subscribers: int = 1
+    """How many subscribers to wait for."""
+    wait_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 0 < self.rate_hz <= 1000:
+            problems.append(f"rate {self.rate_hz} Hz, expected above 0 and up to 1000")
+        if self.loops < 0:
+            problems.append(f"loops {self.loops}, expected 0 or more")
+        if self.publish_clock and self.stamps == "now":
+            problems.append("the clock follows the recorded stamps, so stamps must be kept")
+        if problems:
+            raise ParameterError("playback options", "are invalid", problems=problems)
+
+
+@dataclass(frozen=True)
+class PlaybackReport:
+    """What was sent."""
+
+    frames: int
+    bytes: int
+    seconds: float
+    """From the first frame's time to the last frame's, plus one period."""
+    late_frames: int
+    """Frames sent more than one period after their time."""
+
+    @property
+    def rate_hz(self) -> float:
+        return self.frames / self.seconds if self.seconds else 0.0
+
+    def __str__(self) -> str:
+        return (
+            f"sent {self.frames} clouds, {self.bytes / 1e6:.1f} MB, {self.rate_hz:.2f} Hz, "
+            f"{self.late_frames} late"
+        )
+
+
+class BagPlayer:
+    """Publishes the serialised clouds of one topic, unchanged but for the stamp."""
+
+    def __init__(self, node: Node, source: CloudTopic, topic: str, options: PlaybackOptions) -> None:
+        self._node = node
+        self._source = source
+        self._options = options
+        self._publisher = node.create_publisher(PointCloud2, topic, qos_profile_sensor_data)
+        self._clock = node.create_publisher(Clock, "/clock", 10) if options.publish_clock else None
+
+    def wait_for_subscribers(self, stop: threading.Event) -> None:
+        """Wait until enough subscribers are there or ``stop`` is set.
+
+        Raises:
+            BagError: They are not there in time.
+        """
+        deadline = time.monotonic() + self._options.wait_s
+        while self._publisher.get_subscription_count() < self._options.subscribers:
+            if time.monotonic() >= deadline:
+                raise BagError(
+                    self._publisher.topic_name,
+                    f"not enough subscribers after {self._options.wait_s:g} s",
+                    got=self._publisher.get_subscription_count(),
+                    expected=self._options.subscribers,
+                    hint="Is the node active, and on the same ROS_DOMAIN_ID?",
+                )
+            if stop.wait(_MATCH_POLL_S):
+                return
+
+    def play(self, stop: threading.Event, progress: Progress | None = None) -> PlaybackReport:
+        """Play until the end or until ``stop`` is set.
+
+        Args:
+            stop: Ends the playback after the current frame.
+            progress: Called with frames sent and frames in all (0: endless).
+
+        Raises:
+            BagError: The bag is damaged or the topic is empty.
+        """
+        if not self._source.count:
+            raise BagError(f"{self._source.bag}#{self._source.name}", "has no messages")
+        period = 1.0 / self._options.rate_hz
+        total = self._source.count * self._options.loops
+        sent = size = late = 0
+        start = time.monotonic()
+        for data in self._frames():
+            due = start + sent * period
+            if stop.wait(max(0.0, due - time.monotonic())):
+                break
+            late += time.monotonic() - due > period
+            self._send(data)
+            sent += 1
+            size += len(data)
+            if progress is not None:
+                progress(sent, total)
+        seconds = time.monotonic() - start + period if sent else 0.0
+        stop.wait(_LINGER_S)
+        return PlaybackReport(sent, size, seconds, late)
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        self._node.destroy_publisher(self._publisher)
+        if self._clock is not None:
+            self._node.destroy_publisher(self._clock)
+
+    def _frames(self) -> Any:
+        done = 0
+        while not self._options.loops or done < self._options.loops:
+            yield from self._source.messages()
+            done += 1
+
+    def _send(self, data: bytes) -> None:
+        if self._options.stamps == "now":
+            data = restamped(data, self._node.get_clock().now().nanoseconds)
+        if self._clock is not None:
+            seconds, nanoseconds = divmod(stamp_ns(data), 1_000_000_000)
+            self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))
+        self._publisher.publish(data)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bag_player", description=__doc__)
+    parser.add_argument("bag", type=Path, help="rosbag2: its folder, or a .db3 or .mcap file")
+    parser.add_argument("--topic", help="topic in the bag (default: its only point cloud)")
+    parser.add_argument("--to", help="topic to publish (default: as in the bag)")
+    parser.add_argument("--rate", type=float, default=10.0, help="clouds a second [Hz] (default: 10)")
+    parser.add_argument("--loops", type=int, default=1, help="0 plays until stopped (default: 1)")
+    parser.add_argument(
+        "--stamps", choices=("keep", "now"), default="keep", help="header stamps (default: keep)"
+    )
+    parser.add_argument("--clock", action="store_true", help="publish the stamps on /clock")
+    parser.add_argument("--subscribers", type=int, default=1, help="how many to wait for (default: 1)")
+    parser.add_argument("--wait", type=float, default=30.0, help="for at most this long [s] (default: 30)")
+    return parser
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play a bag; print what was sent."""
+    argv = sys.argv if args is None else ["bag_player", *args]
+    chosen = _parser().parse_args(remove_ros_args(argv)[1:])
+
+    def body(fatal: FatalErrors) -> None:
+        options = PlaybackOptions(
+            chosen.rate, chosen.loops, chosen.stamps, chosen.clock, chosen.subscribers, chosen.wait
+        )
+        source = CloudTopic.find(chosen.bag, chosen.topic)
+        node = rclpy.create_node("bag_player")
+        player = BagPlayer(node, source, chosen.to or source.name, options)
+        player.wait_for_subscribers(fatal.stop)
+        print(player.play(fatal.stop), flush=True)
+        player.close()
+        node.destroy_node()
+
+    return run(body, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Records a node's outputs into a rosbag2 that appears whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.utilities import remove_ros_args
+
+from awml_deploy_core.errors import BagError, MissingDependencyError
+from awml_deploy_ros.bag_types import typestore_for
+from awml_deploy_ros.process import FatalErrors, run_node
+
+Storage = Literal["sqlite3", "mcap"]
+
+_OUTPUTS = {
+    "output/frame": "awml_deploy_msgs/msg/DetectionFrame",
+    "output/markers": "visualization_msgs/msg/MarkerArray",
+    "output/objects": "autoware_perception_msgs/msg/DetectedObjects",
+    "output/detections": "vision_msgs/msg/Detection3DArray",
+}
+_QUEUE = 200
+_BAG_VERSION = 8
+
+
+def topics_of(node_name: str) -> dict[str, str]:
+    """Types of a node's output topics by name, where the message package is installed."""
+    topics = {f"{node_name.rstrip('/')}/{topic}": kind for topic, kind in _OUTPUTS.items()}
+    topics["/diagnostics"] = "diagnostic_msgs/msg/DiagnosticArray"
+    return {topic: kind for topic, kind in topics.items() if find_spec(kind.split("/")[0])}
+
+
+def message_class(kind: str) -> Any:
+    """The Python class of a message type such as ``sensor_msgs/msg/PointCloud2``.
+
+    Raises:
+        MissingDependencyError: Its package is not installed or has no such message.
+    """
+    package, _, name = kind.partition("/msg/")
+    if not package or find_spec(package) is None:
+        raise MissingDependencyError(kind, "message package is not installed")
+    found = getattr(import_module(f"{package}.msg"), name, None)
+    if found is None:
+        raise MissingDependencyError(kind, f"package {package} has no such message")
+    return found
+
+
+class BagFile:
+    """A rosbag2 being written beside its final place.
+
+    Raises:
+        BagError: The final place is taken.
+    """
+
+    def __init__(self, path: Path, topics: Mapping[str, str], storage: Storage = "sqlite3") -> None:
+        from rosbags.rosbag2 import StoragePlugin, Writer
+
+        if path.exists():
+            raise BagError(path, "exists already", hint="Choose another path or remove it.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.counts: Counter[str] = Counter()
+        self._store = typestore_for(*{kind.split("/")[0] for kind in topics.values()})
+        # The files inside are named after the folder, so the temporary one lies a level deeper.
+        self._folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        self._writer = Writer(
+            self._folder / path.name, version=_BAG_VERSION, storage_plugin=StoragePlugin[storage.upper()]
+        )
+        self._writer.open()
+        self._connections = {
+            topic: self._writer.add_connection(topic, kind, typestore=self._store)
+            for topic, kind in topics.items()
+        }
+
+    def write(self, topic: str, time_ns: int, data: bytes) -> None:
+        """Append a serialised message."""
+        self._writer.write(self._connections[topic], time_ns, data)
+        self.counts[topic] += 1
+
+    def finish(self) -> Path:
+        """Close the bag and put it in its place."""
+        self._writer.close()
+        os.replace(self._folder / self.path.name, self.path)
+        self._folder.rmdir()
+        return self.path
+
+
+class BagRecorder(Node):
+    """Writes the serialised messages of topics as they arrive.
+
+    Args:
+        path: The bag, which appears when the recorder is closed.
+        topics: Message type by topic.
+        storage: ``sqlite3`` or ``mcap``.
+
+    Raises:
+        BagError: The bag exists already.
+        MissingDependencyError: A message package is not installed.
+    """
+
+    def __init__(
+        self, path: Path, topics: Mapping[str, str], storage: Storage = "sqlite3", **node_options: Any
+    ) -> None:
+        super().__init__("bag_recorder", **node_options)
+        classes = {topic: message_class(kind) for topic, kind in topics.items()}
+        self._bag: BagFile | None = BagFile(path, topics, storage)
+        for topic, kind in classes.items():
+            self.create_subscription(
+                kind, topic, partial(self._write, topic), QoSProfile(depth=_QUEUE), raw=True
+            )
+
+    def start(self) -> None:
+        assert self._bag is not None
+        self.get_logger().info(f"recording to {self._bag.path}")
+
+    def close(self) -> None:
+        """Finish the bag; calling it twice is allowed."""
+        if self._bag is None:
+            return
+        bag, self._bag = self._bag, None
+        bag.finish()
+        counts = ", ".join(f"{topic} {count}" for topic, count in sorted(bag.counts.items()))
+        self.get_logger().info(f"recorded {bag.path}: {counts or 'no messages'}")
+
+    def _write(self, topic: str, data: bytes) -> None:
+        if self._bag is not None:
+            self._bag.write(topic, time.time_ns(), data)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bag_recorder", description=__doc__)
+    parser.add_argument("bag", type=Path, help="folder of the new rosbag2")
+    parser.add_argument("--node", default="/centerpoint", help="whose outputs (default: /centerpoint)")
+    parser.add_argument(
+        "--topic",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "TYPE"),
+        help="a further topic and its type, e.g. /points sensor_msgs/msg/PointCloud2",
+    )
+    parser.add_argument("--storage", choices=("sqlite3", "mcap"), default="sqlite3")
+    return parser
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Record until SIGINT or SIGTERM."""
+    argv = sys.argv if args is None else ["bag_recorder", *args]
+    chosen = _parser().parse_args(remove_ros_args(argv)[1:])
+
+    def create(fatal: FatalErrors) -> BagRecorder:
+        return BagRecorder(chosen.bag, {**topics_of(chosen.node), **dict(chosen.topic)}, chosen.storage)
+
+    return run_node(create, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Message definitions of installed packages, for rosbags."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+from awml_deploy_core.errors import MissingDependencyError
+
+_PACKAGE_REFERENCE = re.compile(r"^([a-z]\w*)/\w+", re.MULTILINE)
+
+
+def typestore_for(*packages: str) -> Any:
+    """A rosbags typestore that knows the standard messages and those of installed packages.
+
+    Raises:
+        MissingDependencyError: A package, or one its messages use, is not installed.
+    """
+    from rosbags.typesys import Stores, get_typestore
+
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    for package in packages:
+        _register(store, package, set())
+    return store
+
+
+def _register(store: Any, package: str, seen: set[str]) -> None:
+    if package in seen or any(name.startswith(f"{package}/") for name in store.fielddefs):
+        return
+    seen.add(package)
+    from rosbags.typesys import get_types_from_msg
+
+    types: dict[str, Any] = {}
+    for path in _definitions(package):
+        text = path.read_text(encoding="utf-8")
+        types.update(get_types_from_msg(text, f"{package}/msg/{path.stem}"))
+        for needed in _PACKAGE_REFERENCE.findall(text):
+            _register(store, needed, seen)
+    store.register(types)
+
+
+def _definitions(package: str) -> list[Path]:
+    try:
+        share = get_package_share_directory(package)
+    except PackageNotFoundError:
+        raise MissingDependencyError(
+            package, "message package is not installed", hint="Build and source the workspace."
+        ) from None
+    return sorted(Path(share, "msg").glob("*.msg"))
