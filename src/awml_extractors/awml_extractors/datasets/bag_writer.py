@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from awml_deploy_core.errors import BagError, MissingDependencyError
+from awml_deploy_core.files import fsync_tree
 from awml_deploy_core.pointcloud2 import fields_of
 from awml_extractors.datasets.bag import POINT_CLOUD_TYPE
 
@@ -65,6 +66,7 @@ def write_cloud_bag(
         # The storage file is named after its folder, so the temporary folder is one level up.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
             written = _write(Path(scratch) / path.name, clouds, topic, storage)
+            fsync_tree(Path(scratch))
             os.replace(Path(scratch) / path.name, path)
     except OSError as error:
         raise BagError(path, "cannot be written", got=error.strerror or error) from error

@@ -10,8 +10,9 @@ import numpy.typing as npt
 def decompress(data: bytes | memoryview, size: int) -> npt.NDArray[np.uint8] | None:
     """The ``size`` bytes that ``data`` holds, or None if it is corrupt."""
     output = np.empty(size, np.uint8)
-    source = np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
-    return output if _decompress(source, output) else None
+    if not len(data):
+        return output if size == 0 else None
+    return output if _decompress(np.frombuffer(data, np.uint8), output) else None
 
 
 @numba.njit(cache=True)

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from awml_deploy_core.errors import DatasetError
 from awml_deploy_core.pointcloud2 import DEFAULT_MAPPING, FieldMapping
 from awml_deploy_core.points import PointColumns
-from awml_extractors.datasets.lzf import decompress
 from awml_extractors.datasets.records import read_bytes, require_finite
 
 _TYPES = {"F": "f", "I": "i", "U": "u"}
@@ -35,7 +34,7 @@ class PcdHeader:
 
 
 def read_pcd(path: Path, mapping: FieldMapping = DEFAULT_MAPPING) -> PointColumns:
-    """Columns of a PCD file in the sensor frame; the viewpoint is not applied.
+    """Columns of a PCD file in the sensor frame; intensity as stored, the viewpoint is not applied.
 
     Raises:
         DatasetError: The file is missing, truncated or not a PCD file.
@@ -134,6 +133,8 @@ def _read_compressed(
     path: Path, header: PcdHeader, body: memoryview, wanted: Collection[str]
 ) -> Mapping[str, npt.NDArray[Any]]:
     """Columns of points stored field by field."""
+    from awml_extractors.datasets.lzf import decompress
+
     size = header.num_points * header.record.itemsize
     compressed, uncompressed = struct.unpack_from("<II", body) if len(body) >= 8 else (-1, 0)
     if uncompressed != size or len(body) - 8 < compressed or compressed < 0:
