@@ -26,7 +26,8 @@ def _decompress(source: npt.NDArray[np.uint8], output: npt.NDArray[np.uint8]) ->
             length = control + 1
             if i + length > source.size or o + length > output.size:
                 return False
-            output[o : o + length] = source[i : i + length]
+            for k in range(length):
+                output[o + k] = source[i + k]
             i += length
             o += length
             continue

@@ -133,11 +133,11 @@ def test_compressed_pcd(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, np.column_stack([x, -x, x / 2, np.arange(40) % 8]))
 
 
-@given(st.integers(0, len(COMPRESSED) - 173), st.integers(1, 255))
+@given(st.integers(0, 197), st.integers(1, 255))
 def test_damaged_compressed_points_never_escape_their_buffers(position: int, change: int) -> None:
     size = 40 * 13
     content = bytearray(COMPRESSED[-198:])
-    content[position % 198] ^= change
+    content[position] ^= change
     found = decompress(bytes(content), size)
     assert found is None or found.size == size
 
