@@ -50,13 +50,25 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    """The one handler this module owns, told apart from those of the host application."""
+class _Handler(logging.Handler):
+    """Writes lines to a stream; without one to whatever standard error is at that moment.
+
+    A progress bar or a test may replace ``sys.stderr`` while it lasts.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        stream = self._stream or sys.stderr
+        stream.write(self.format(record) + "\n")
+        stream.flush()
 
 
 def configure_logging(level: str = "info", fmt: LogFormat = "text", stream: TextIO | None = None) -> None:
     """Send the log lines of this process to ``stream`` (standard error), replacing earlier set-up."""
-    handler = _Handler(stream or sys.stderr)
+    handler = _Handler(stream)
     handler.setFormatter(JsonFormatter() if fmt == "json" else TextFormatter())
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:

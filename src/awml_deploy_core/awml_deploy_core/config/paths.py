@@ -13,6 +13,9 @@ from pydantic import ValidationInfo
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
+_SOURCE_END = re.compile(r"[#?]")
+
+
 class CommandLineText(str):
     """A string given on the command line: relative paths in it start from the working directory."""
 
@@ -74,17 +77,12 @@ def resolve_path(value: object, info: ValidationInfo) -> object:
 
 
 def resolve_source(value: object, info: ValidationInfo) -> object:
-    """Absolute form of ``PATH`` or ``PATH#topic``."""
+    """Absolute form of a sample source: a path, with what a family may allow after ``#`` or ``?``."""
     if not isinstance(value, str):
         return value
-    path, separator, topic = value.partition("#")
+    path = _SOURCE_END.split(value)[0]
     resolved = resolve_path(type(value)(path), info)
-    return f"{resolved}{separator}{topic}"
-
-
-def source_path(source: str) -> Path:
-    """The path of a sample source, without its topic."""
-    return Path(source.partition("#")[0])
+    return f"{resolved}{value[len(path) :]}"
 
 
 def _base(info: ValidationInfo) -> Path:

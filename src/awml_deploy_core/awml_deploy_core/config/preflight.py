@@ -14,7 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from awml_deploy_core.config.paths import Location, source_path
+from awml_deploy_core.artifacts.manager import PYTORCH
+from awml_deploy_core.config.paths import Location
 from awml_deploy_core.config.schema import DeployConfig, EndpointSection, ScenarioSection
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError
@@ -24,8 +25,6 @@ from awml_deploy_core.runtime.registry import available_backends, load_backend
 Problem = tuple[Location, str]
 StepSelector = Callable[[DeployConfig], frozenset["Step"]]
 
-MODULE_BACKENDS = frozenset({"pytorch"})
-"""Backends that run the trained module and so need the checkpoint, not the ONNX file."""
 EXPORT_PACKAGES = ("torch", "onnx")
 
 
@@ -146,7 +145,7 @@ def _backend(endpoint: EndpointSection) -> str | None:
 def _artifacts(
     config: DeployConfig, endpoints: list[EndpointSection], *, makes_bundle: bool
 ) -> Iterator[Problem]:
-    modules = sorted({str(end) for end in endpoints if end.backend in MODULE_BACKENDS})
+    modules = sorted({str(end) for end in endpoints if end.backend == PYTORCH})
     if modules and not makes_bundle:
         yield from _checkpoint(config, ", ".join(modules))
     if not makes_bundle and not config.bundle.is_dir():
@@ -171,15 +170,13 @@ def _checkpoint(config: DeployConfig, user: str) -> Iterator[Problem]:
 
 
 def _source(location: Location, source: str, family: ModelFamily[Any] | None) -> Iterator[Problem]:
-    path = source_path(source)
-    if not path.exists():
-        yield location, f"does not exist: {path}"
-    elif family is not None:
-        try:
-            if len(family.open_samples(source, 1)) == 0:
-                yield location, f"holds no samples: {source}"
-        except AwmlDeployError as error:
-            yield location, str(error)
+    if family is None:
+        return
+    try:
+        if len(family.open_samples(source, 1)) == 0:
+            yield location, f"holds no samples: {source}"
+    except AwmlDeployError as error:
+        yield location, str(error)
 
 
 def _writable(folder: Path) -> Iterator[Problem]:

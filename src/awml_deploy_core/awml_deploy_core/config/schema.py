@@ -53,14 +53,14 @@ class ModelSection(BaseModel):
 class OnnxSection(Section):
     """How components become ONNX files."""
 
-    exporter: str = "onnx"
-    """Exporter by its name in the exporter factory."""
     opset_version: Annotated[int, Field(ge=11, le=23)] = 17
     """ONNX operator set."""
     constant_folding: bool = True
     """Fold constant subgraphs."""
     simplify: bool = True
-    """Simplify the graph after export."""
+    """Fold batch normalisation and remove redundant nodes after export."""
+    graph_capture: Literal["auto", "dynamo", "torchscript"] = "auto"
+    """`dynamo` uses torch.export, `torchscript` traces, `auto` takes the first that works."""
 
 
 class ExportSection(Section):

@@ -1,0 +1,7 @@
+"""``python -m awml_deploy_core.cli``."""
+
+import sys
+
+from awml_deploy_core.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,67 @@
+"""Show what a model bundle is: components, tensors, files, provenance."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awml_deploy_core.cli.options import add_target
+from awml_deploy_core.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of this command."""
+    add_target(parser)
+
+
+def execute(args: argparse.Namespace) -> ExitCode:
+    """Inspect a bundle folder, or the bundle of a deploy.yaml.
+
+    Raises:
+        ArtifactError: The folder is no bundle, or its files do not match its manifest.
+    """
+    from awml_deploy_core.cli.output import console, write_result
+    from awml_deploy_core.runner.inspection import inspect_bundle
+    from awml_deploy_core.runner.reports import make_report
+    from awml_deploy_core.runner.targets import load_target
+
+    folder: Path = args.target
+    if not folder.is_dir():
+        folder = load_target(args.target, args.overrides).deploy.bundle
+    facts = inspect_bundle(folder)
+    print_facts(facts, console(args))
+    write_result(make_report(args.command, folder.name, bundle=str(folder), facts=facts), args)
+    return ExitCode.PASSED
+
+
+def print_facts(facts: dict[str, Any], console: Console) -> None:
+    """Tables of a bundle's facts."""
+    from rich.table import Table
+
+    console.print(f"bundle {facts['folder']}: family {facts['family']}", markup=False, soft_wrap=True)
+    if facts["foreign"]:
+        console.print("[yellow]foreign bundle: it has no manifest, so nothing vouches for its files[/]")
+    tensors = Table("component", "", "tensor", "dtype", "shape", title="components", title_justify="left")
+    for component in facts["components"]:
+        name = f"{component['name']} ({component['file']})"
+        for side in ("inputs", "outputs"):
+            for tensor in component[side]:
+                shape = "x".join(map(str, tensor["shape"]))
+                tensors.add_row(name, side[:-1], tensor["name"], tensor["dtype"], shape)
+                name = ""
+    console.print(tensors)
+    files = Table("file", "bytes", "SHA-256", "produced by", title="files", title_justify="left")
+    for file in facts["files"]:
+        maker = file["produced_by"] or (
+            "" if file["recorded"] or facts["foreign"] else "not in the manifest"
+        )
+        files.add_row(file["path"], str(file["size"]), file["sha256"][:12], maker)
+    console.print(files)
+    for key, value in facts["model"].items():
+        console.print(f"  model.{key}: {value}", markup=False, soft_wrap=True)
+    for key, value in (facts["provenance"] or {}).items():
+        console.print(f"  {key}: {value}", markup=False, soft_wrap=True)

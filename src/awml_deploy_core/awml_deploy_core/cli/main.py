@@ -1,0 +1,71 @@
+"""``awml-deploy``: from a checkpoint to a verified bundle and its detections."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from awml_deploy_core.cli import doctor, export, infer, inspect, run, verify
+from awml_deploy_core.cli.options import add_common_options, log_settings
+from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.logging_setup import configure_logging
+
+COMMANDS = (export, verify, run, infer, inspect, doctor)
+
+_LOG = logging.getLogger(__name__)
+_EPILOG = (
+    "exit codes: 0 all passed; 1 a check failed or a required one did not run; "
+    "2 bad input, configuration or machine; 3 a check could not be completed; 130 interrupted"
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each command module adds its own arguments."""
+    parser = argparse.ArgumentParser(prog="awml-deploy", description=__doc__, epilog=_EPILOG)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in COMMANDS:
+        name = module.__name__.rpartition(".")[2]
+        description = (module.__doc__ or "").strip()
+        command = commands.add_parser(
+            name, help=description.splitlines()[0], description=description, epilog=_EPILOG
+        )
+        module.add_arguments(command)
+        add_common_options(command)
+        command.set_defaults(command=name, execute=module.execute)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        An :class:`ExitCode`; errors of input are printed as one message, never as a traceback
+        unless the log level is debug.
+    """
+    args = build_parser().parse_args(argv)
+    level, fmt = log_settings(args)
+    configure_logging(level, fmt)
+    try:
+        return int(args.execute(args))
+    except AwmlDeployError as error:
+        _report_error(error, args)
+        return int(ExitCode.BAD_INPUT)
+    except KeyboardInterrupt:
+        _LOG.error("interrupted")
+        return int(ExitCode.INTERRUPTED)
+
+
+def _report_error(error: AwmlDeployError, args: argparse.Namespace) -> None:
+    debug = logging.getLogger().isEnabledFor(logging.DEBUG)
+    _LOG.error("%s", error, exc_info=error if debug else None, extra={"error": type(error).__name__})
+    if args.json:
+        from awml_deploy_core.cli.output import emit_error
+
+        emit_error(error, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from awml_deploy_core.logging_setup import LogFormat
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Options of every command."""
+    group = parser.add_argument_group("common options")
+    group.add_argument(
+        "--json", metavar="OUT", help="write the result as JSON to OUT ('-': standard output)"
+    )
+    group.add_argument("--log-level", choices=LEVELS, help="least level of log lines (default: info)")
+    group.add_argument("--log-format", choices=("text", "json"), help="form of log lines (default: text)")
+
+
+def add_target(
+    parser: argparse.ArgumentParser, what: str = "a deploy.yaml or the folder of a model bundle"
+) -> None:
+    """The positional argument and ``--set``."""
+    parser.add_argument("target", type=Path, metavar="TARGET", help=what)
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY.SUB=VALUE",
+        help="override one configuration value; may be repeated",
+    )
+
+
+def log_settings(
+    args: argparse.Namespace, level: str = "info", fmt: LogFormat = "text"
+) -> tuple[str, LogFormat]:
+    """Level and format of the command line, else those given."""
+    return args.log_level or level, args.log_format or fmt
+
+
+def override(key: str, value: object) -> list[str]:
+    """``--set`` form of an option that was given, nothing for one that was not."""
+    return [] if value is None or value == [] else [f"{key}={json.dumps(value, default=str)}"]

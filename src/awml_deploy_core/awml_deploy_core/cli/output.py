@@ -1,0 +1,90 @@
+"""Where results go: tables to people, JSON to machines."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from awml_deploy_core.reporting import Report
+
+_LOG = logging.getLogger(__name__)
+STDOUT = "-"
+
+
+def console(args: argparse.Namespace) -> Console:
+    """Console for people; standard error when standard output carries JSON."""
+    from rich.console import Console
+
+    return Console(stderr=args.json == STDOUT, highlight=False)
+
+
+def emit(report: Report, args: argparse.Namespace, default: Path | None = None) -> None:
+    """Print the report and write it as JSON to ``--json``, else to ``default``."""
+    from awml_deploy_core.reporting.terminal import print_report
+
+    print_report(report, console(args))
+    write_result(report, args, default)
+
+
+def emit_error(error: AwmlDeployError, args: argparse.Namespace) -> None:
+    """Write an error as the JSON result of a command that could not start or finish."""
+    from awml_deploy_core.reporting.build import error_record
+    from awml_deploy_core.runner.reports import make_report
+
+    report = make_report(
+        args.command,
+        str(getattr(args, "target", "")),
+        error=error_record(error),
+        exit_code=ExitCode.BAD_INPUT,
+    )
+    write_result(report, args)
+
+
+def write_result(report: Report, args: argparse.Namespace, default: Path | None = None) -> None:
+    """Write the report as JSON to ``--json``, else to ``default`` if there is one."""
+    from awml_deploy_core.reporting import to_json, write_json
+
+    if args.json == STDOUT:
+        sys.stdout.write(to_json(report))
+    elif path := Path(args.json) if args.json else default:
+        write_json(report, path)
+        _LOG.info("wrote report %s", path)
+
+
+@contextmanager
+def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
+    """A bar a task on standard error; silent when asked or when that is not a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield no_progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def update(task: str, done: int, total: int) -> None:
+            if task not in tasks:
+                tasks[task] = bars.add_task(task, total=total)
+            bars.update(tasks[task], completed=done, total=total)
+
+        yield update

@@ -1,0 +1,54 @@
+"""What commands that act have in common: load, run with a progress bar, report."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from awml_deploy_core.cli.options import log_settings
+from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.logging_setup import configure_logging
+
+if TYPE_CHECKING:
+    from awml_deploy_core.config import LoadedConfig
+    from awml_deploy_core.config.preflight import StepSelector
+    from awml_deploy_core.runner.deployment import DeploymentRunner
+
+Sections = dict[str, Any]
+"""Sections of the report, and its exit code."""
+
+
+def run_steps(
+    args: argparse.Namespace,
+    overrides: Sequence[str],
+    steps: StepSelector,
+    work: Callable[[DeploymentRunner, LoadedConfig], Sections],
+) -> ExitCode:
+    """Load the target, run ``work`` on it and report its sections.
+
+    The JSON report goes to ``--json``; without it, to the reports of a deploy.yaml's work
+    folder, and nowhere for a bundle, which has none.
+
+    Raises:
+        AwmlDeployError: The configuration has problems or a step failed.
+    """
+    from awml_deploy_core.cli.output import emit, progress_bar
+    from awml_deploy_core.runner.deployment import DeploymentRunner
+    from awml_deploy_core.runner.reports import make_report
+    from awml_deploy_core.runner.targets import load_target
+
+    start = time.monotonic()
+    loaded = load_target(args.target, [*args.overrides, *overrides], steps)
+    deploy = loaded.deploy
+    level, fmt = log_settings(args, deploy.logging.level, deploy.logging.format)
+    configure_logging(level, fmt)
+    with progress_bar(quiet=fmt == "json") as progress:
+        sections = work(DeploymentRunner(loaded, progress), loaded)
+    report = make_report(
+        args.command, deploy.name, seconds=time.monotonic() - start, bundle=str(deploy.bundle), **sections
+    )
+    default = None if loaded.origin.is_dir() else deploy.report_dir / f"{args.command}.json"
+    emit(report, args, default)
+    return ExitCode(report.exit_code)

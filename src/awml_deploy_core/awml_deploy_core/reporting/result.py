@@ -1,0 +1,165 @@
+"""The one result model of every command; each writer renders it and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from awml_deploy_core.exit_codes import ExitCode
+
+SCHEMA_VERSION = 1
+
+StatusText = Literal["passed", "failed", "skipped", "error"]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, with NaN and infinity as strings in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class MachineRecord(Record):
+    """Where a command ran."""
+
+    python: str
+    platform: str
+    packages: dict[str, str]
+    """Versions of the packages that decide results, those installed."""
+
+
+class ExportRecord(Record):
+    """One exported component."""
+
+    component: str
+    file: str
+    produced_by: str
+    seconds: float
+    size_bytes: int
+    details: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class CheckRecord(Record):
+    """One check of a verification."""
+
+    name: str
+    status: StatusText
+    required: bool
+    message: str
+    details: Mapping[str, Any]
+
+
+class TensorRecord(Record):
+    """The worst a tensor differed over all samples of a scenario."""
+
+    stage: str
+    """``component.tensor``."""
+    level: str
+    """``pipeline``: both pipelines from the same cloud; ``component``: this component alone."""
+    status: StatusText
+    checks: int
+    max_abs: float | None
+    relative: float | None
+
+
+class ScenarioRecord(Record):
+    """One scenario of a verification."""
+
+    name: str
+    reference: str
+    test: str
+    required: bool
+    status: StatusText
+    seconds: float
+    counts: dict[str, int]
+    """Number of checks by status."""
+    boxes_matched: int
+    boxes_unmatched: int
+    """Boxes of either side without a partner, over all samples."""
+    first_divergence: str | None
+    """Name of the earliest failed check."""
+    tensors: tuple[TensorRecord, ...]
+    checks: tuple[CheckRecord, ...]
+
+
+class VerificationRecord(Record):
+    """A whole verification."""
+
+    status: StatusText
+    summary: str
+    samples: tuple[str, ...]
+    """Sources the samples came from."""
+    num_samples: int
+    scenarios: tuple[ScenarioRecord, ...]
+
+
+class LatencyRecord(Record):
+    """One stage over all frames [ms]."""
+
+    stage: str
+    clock: str
+    frames: int
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+
+class FrameRecord(Record):
+    """One frame of an inference."""
+
+    sample: str
+    counts: dict[str, int] = Field(default_factory=dict)
+    latencies_ms: dict[str, float] = Field(default_factory=dict)
+    detections: tuple[dict[str, Any], ...] = ()
+    """Class, score, center x y z [m], size length width height [m], yaw [rad], velocity [m/s]."""
+    picture: str | None = None
+    error: str | None = None
+    """Why the frame could not be run."""
+
+
+class InferenceRecord(Record):
+    """A whole inference."""
+
+    source: str
+    backend: str
+    device: str
+    min_score: float
+    detections_by_class: dict[str, int]
+    latencies: tuple[LatencyRecord, ...]
+    frames: tuple[FrameRecord, ...]
+
+
+class ErrorRecord(Record):
+    """The error that ended a command."""
+
+    type: str
+    subject: str
+    problem: str
+    got: str | None
+    expected: str | None
+    hint: str | None
+    problems: tuple[str, ...]
+
+
+class Report(Record):
+    """What one command did."""
+
+    schema_version: int = SCHEMA_VERSION
+    tool_version: str
+    command: str
+    name: str
+    created: str
+    """ISO 8601, UTC."""
+    seconds: float
+    machine: MachineRecord
+    bundle: str | None = None
+    """Folder of the model bundle."""
+    export: tuple[ExportRecord, ...] | None = None
+    verification: VerificationRecord | None = None
+    inference: InferenceRecord | None = None
+    facts: Mapping[str, Any] | None = None
+    """Result of commands that look and do not act, e.g. ``inspect``."""
+    error: ErrorRecord | None = None
+    exit_code: int = ExitCode.PASSED

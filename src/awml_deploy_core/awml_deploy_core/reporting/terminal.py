@@ -1,0 +1,118 @@
+"""Results for people: tables of the result model with rich."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from awml_deploy_core.reporting.result import (
+    InferenceRecord,
+    LatencyRecord,
+    Report,
+    ScenarioRecord,
+    VerificationRecord,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow", "error": "bold red"}
+_MOST_LISTED = 5
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print every section the report has."""
+    if report.export is not None:
+        console.print(_export_table(report))
+    if report.verification is not None:
+        _print_verification(report.verification, console)
+    if report.inference is not None:
+        _print_inference(report.inference, console)
+    if report.bundle and report.export is not None:
+        console.print(f"bundle: {report.bundle}", soft_wrap=True)
+
+
+def status_text(status: str) -> str:
+    """A status in its colour."""
+    return f"[{_STYLES[status]}]{status}[/]"
+
+
+def _export_table(report: Report) -> RenderableType:
+    from rich.table import Table
+
+    table = Table("component", "file", "size", "time", title="export", title_justify="left")
+    for record in report.export or ():
+        table.add_row(
+            record.component,
+            record.file,
+            f"{record.size_bytes / 1e6:.1f} MB",
+            f"{record.seconds:.1f} s",
+        )
+    return table
+
+
+def _print_verification(record: VerificationRecord, console: Console) -> None:
+    for scenario in record.scenarios:
+        console.print(_scenario_table(scenario))
+        if scenario.boxes_matched or scenario.boxes_unmatched:
+            console.print(
+                f"  boxes: {scenario.boxes_matched} matched one to one, "
+                f"{scenario.boxes_unmatched} without a partner"
+            )
+        _print_causes(scenario, console)
+    console.print(f"verification over {record.num_samples} samples: ", end="")
+    console.print(f"{status_text(record.status)} {record.summary.partition(': ')[2]}")
+
+
+def _scenario_table(scenario: ScenarioRecord) -> RenderableType:
+    from rich.table import Table
+
+    title = f"verify {scenario.name} ({scenario.seconds:.1f} s): {status_text(scenario.status)}"
+    table = Table("tensor", "level", "checks", "relative", "max abs", "", title=title, title_justify="left")
+    for tensor in scenario.tensors:
+        table.add_row(
+            tensor.stage,
+            tensor.level,
+            str(tensor.checks),
+            _figure(tensor.relative),
+            _figure(tensor.max_abs),
+            status_text(tensor.status),
+        )
+    return table
+
+
+def _print_causes(scenario: ScenarioRecord, console: Console) -> None:
+    if scenario.first_divergence:
+        console.print(f"  first divergence: {scenario.first_divergence}", markup=False, soft_wrap=True)
+    causes = [check for check in scenario.checks if check.status != "passed"]
+    for check in causes[:_MOST_LISTED]:
+        console.print(
+            f"  {check.status}: {check.name}: {check.message}",
+            markup=False,
+            soft_wrap=True,
+            highlight=False,
+        )
+    if len(causes) > _MOST_LISTED:
+        console.print(f"  and {len(causes) - _MOST_LISTED} more, see the JSON report")
+
+
+def _print_inference(record: InferenceRecord, console: Console) -> None:
+    found = ", ".join(f"{name} {count}" for name, count in record.detections_by_class.items())
+    console.print(f"{len(record.frames)} frames on {record.backend}:{record.device}; detections: {found}")
+    console.print(latency_table(record.latencies))
+
+
+def latency_table(records: tuple[LatencyRecord, ...]) -> RenderableType:
+    """Percentiles of every stage [ms]."""
+    from rich.table import Table
+
+    table = Table("stage", title="latency [ms]", title_justify="left")
+    for column in ("p50", "p95", "p99", "max", "frames"):
+        table.add_column(column, justify="right")
+    for record in records:
+        figures = (f"{value:.2f}" for value in (record.p50, record.p95, record.p99, record.max))
+        table.add_row(record.stage, *figures, str(record.frames))
+    return table
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2e}"

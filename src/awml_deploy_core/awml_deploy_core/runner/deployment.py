@@ -1,0 +1,191 @@
+"""The steps of a deployment: export, verify, infer, each from what is on disk."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from awml_deploy_core.artifacts import ArtifactManager, BundleWriter, ModelBundle, Provenance, SourceRecord
+from awml_deploy_core.artifacts.manager import PYTORCH
+from awml_deploy_core.config import LoadedConfig
+from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.export import ExporterFactory, ExportProgress, OnnxExportOptions, OnnxExportWorkflow
+from awml_deploy_core.pipeline import InferencePipeline
+from awml_deploy_core.progress import Progress, no_progress
+from awml_deploy_core.reporting.build import verification_record
+from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord, VerificationRecord
+from awml_deploy_core.runner.inference import run_inference
+from awml_deploy_core.runner.pipelines import open_pipeline
+from awml_deploy_core.verification import (
+    DetectionsComparator,
+    Endpoint,
+    Scenario,
+    TensorComparator,
+    VerificationOrchestrator,
+)
+from awml_deploy_core.verification.sampling import ChosenSamples
+
+_LOG = logging.getLogger(__name__)
+
+
+class DeploymentRunner:
+    """Runs the steps of one configuration.
+
+    Args:
+        loaded: The configuration with its family.
+        progress: Told how far each step is.
+    """
+
+    def __init__(self, loaded: LoadedConfig, progress: Progress = no_progress) -> None:
+        self._loaded = loaded
+        self._deploy = loaded.deploy
+        self._progress = progress
+        self._artifacts = ArtifactManager(
+            checkpoint=loaded.deploy.checkpoint_path, bundle=loaded.deploy.bundle
+        )
+
+    def export(self) -> tuple[ExportRecord, ...]:
+        """Load the checkpoint and write the bundle; an earlier bundle stays until the new one is whole.
+
+        Raises:
+            CheckpointError, ExportError, ArtifactError, MissingDependencyError: As the steps say.
+        """
+        family, model_config, deploy = self._loaded.family, self._loaded.model, self._deploy
+        checkpoint = self._artifacts.resolve_pytorch_artifact().path
+        onnx = deploy.export.onnx
+        options = OnnxExportOptions(
+            onnx.opset_version, onnx.constant_folding, onnx.simplify, onnx.graph_capture
+        )
+        workflow = OnnxExportWorkflow(
+            ExporterFactory.from_options(onnx=options),
+            family.extractor(model_config),
+            on_progress=self._export_progress,
+        )
+        model = family.load_model(model_config, checkpoint)
+        _LOG.info("loaded checkpoint", extra={"checkpoint": str(checkpoint)})
+        with BundleWriter(deploy.bundle) as writer:
+            family.write_bundle_files(model_config, writer.staging)
+            exported = workflow.run(model, writer.staging)
+            records = tuple(
+                ExportRecord(
+                    component=artifact.component,
+                    file=artifact.path.name,
+                    produced_by=artifact.produced_by,
+                    seconds=artifact.seconds,
+                    size_bytes=artifact.path.stat().st_size,
+                    details=artifact.details,
+                )
+                for artifact in exported
+            )
+            origin = self._loaded.origin
+            writer.commit(
+                family=family.name,
+                model=family.dump_config(model_config),
+                components=family.component_specs(model_config),
+                provenance=Provenance.now(
+                    checkpoint=checkpoint,
+                    deploy_config=origin if origin.is_file() else None,
+                    export={artifact.component: dict(artifact.details) for artifact in exported},
+                ),
+                produced_by={artifact.path.name: artifact.produced_by for artifact in exported},
+            )
+        _LOG.info("wrote bundle", extra={"bundle": str(deploy.bundle), "components": len(records)})
+        return records
+
+    def verify(self) -> VerificationRecord:
+        """Compare the configured scenarios on the configured samples.
+
+        Raises:
+            ArtifactError: There is no usable bundle.
+            DatasetError, BagError: A source of samples is missing or malformed.
+        """
+        section = self._deploy.verification
+        self._warn_of_differences(self._open_bundle())
+        samples = ChosenSamples(
+            [
+                (_source_name(source), self._loaded.family.open_samples(source))
+                for source in section.samples
+            ],
+            section.num_samples,
+            section.seed,
+        )
+        orchestrator = VerificationOrchestrator(
+            self._open_endpoint,
+            TensorComparator(section.tolerances),
+            DetectionsComparator(section.tolerances.boxes),
+            self._progress,
+        )
+        result = orchestrator.run([Scenario.from_section(item) for item in section.scenarios], samples)
+        return verification_record(result, section.samples, len(samples))
+
+    def infer(self, pictures: Path | None = None) -> InferenceRecord:
+        """Run the configured backend over the configured source.
+
+        Args:
+            pictures: Folder for one bird's-eye view a frame.
+
+        Raises:
+            ConfigError: No source is configured.
+            ArtifactError: There is no usable bundle.
+            DatasetError, BagError: The source is missing or malformed.
+        """
+        section, runtime = self._deploy.infer, self._deploy.runtime
+        if section.source is None:
+            raise ConfigError("infer.source", "is empty", expected="a cloud, a folder of clouds or a bag")
+        self._warn_of_differences(self._open_bundle())
+        samples = self._loaded.family.open_samples(section.source, section.limit)
+        endpoint = Endpoint(runtime.backend, DeviceSpec.parse(runtime.device))
+        with self._open_endpoint(endpoint) as pipeline:
+            return run_inference(
+                pipeline,
+                samples,
+                source=section.source,
+                endpoint=endpoint,
+                min_score=section.min_score,
+                pictures=pictures,
+                progress=self._progress,
+            )
+
+    def _open_bundle(self) -> ModelBundle:
+        return ModelBundle.open(self._artifacts.resolve_onnx_artifact().path, verify=False)
+
+    def _open_endpoint(self, endpoint: Endpoint) -> InferencePipeline[Any, Any]:
+        runtime = self._deploy.runtime
+        uses_module = endpoint.backend == PYTORCH
+        return open_pipeline(
+            self._artifacts.resolve_onnx_artifact().path,
+            endpoint.backend,
+            endpoint.device,
+            runtime.options,
+            runtime.num_threads,
+            self._artifacts.resolve_pytorch_artifact().path if uses_module else None,
+        )
+
+    def _export_progress(self, event: ExportProgress) -> None:
+        done = event.index if event.artifact is None else event.index + 1
+        self._progress("export", done, event.total)
+
+    def _warn_of_differences(self, bundle: ModelBundle) -> None:
+        """Say where the bundle was made from something other than what is configured now."""
+        manifest, checkpoint = bundle.manifest, self._deploy.checkpoint_path
+        if manifest is None:
+            return
+        configured = self._loaded.family.dump_config(self._loaded.model)
+        if changed := sorted(
+            key
+            for key in configured.keys() | manifest.model.keys()
+            if configured.get(key) != manifest.model.get(key)
+        ):
+            _LOG.warning(
+                "the bundle was exported with other model settings, which are used: export again to apply "
+                "the configured ones",
+                extra={"keys": ", ".join(changed), "bundle": str(bundle.folder)},
+            )
+        recorded = manifest.provenance.checkpoint
+        if checkpoint and recorded and SourceRecord.of(checkpoint).sha256 != recorded.sha256:
+            _LOG.warning(
+                "the bundle was exported from another checkpoint than the configured one",
+                extra={"exported_from": recorded.name, "configured": str(checkpoint)},
+            )

@@ -1,0 +1,93 @@
+"""Opens the pipeline of a bundle: what the node, the command line and verification all run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.pipeline import InferencePipeline
+from awml_deploy_core.runtime.registry import open_sessions
+from awml_deploy_core.runtime.session import SessionOptions
+
+if TYPE_CHECKING:
+    import torch
+
+_LOG = logging.getLogger(__name__)
+
+
+def open_pipeline(
+    bundle_path: Path | str,
+    backend: str,
+    device: DeviceSpec | str,
+    options: Mapping[str, Any] | None = None,
+    num_threads: int = 0,
+    checkpoint: Path | str | None = None,
+) -> InferencePipeline[Any, Any]:
+    """Open the pipeline of a bundle, ours or a foreign one.
+
+    Neither torch nor onnx is imported unless the backend needs them.
+
+    Args:
+        bundle_path: Folder of the bundle.
+        backend: Entry-point name of the backend.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        options: Run-time options of the family; the bundle's own are the defaults.
+        num_threads: CPU threads of one operator; 0 leaves the choice to the backend.
+        checkpoint: The trained weights, for backends that run the module itself.
+
+    Raises:
+        ArtifactError: The bundle is missing, corrupt or lacks what the backend needs.
+        ConfigError: The backend or the bundle's family is not installed.
+        BackendUnavailableError, DeviceError: The backend or the device is not usable here.
+        CheckpointError: The checkpoint does not belong to the bundle's model.
+        ParameterError: Any option is unknown or invalid.
+    """
+    start = time.monotonic()
+    spec = device if isinstance(device, DeviceSpec) else DeviceSpec.parse(device)
+    bundle = ModelBundle.open(Path(bundle_path))
+    modules = (
+        None
+        if checkpoint is None
+        else module_loaders(bundle.family, bundle.config, Path(checkpoint), [s.name for s in bundle.specs])
+    )
+    sessions = open_sessions(
+        bundle.sources(modules), backend, spec, SessionOptions(num_threads=num_threads)
+    )
+    try:
+        pipeline = bundle.family.create_pipeline(bundle.config, sessions, options or {})
+    except BaseException:
+        for session in sessions.values():
+            session.close()
+        raise
+    _LOG.info(
+        "opened pipeline",
+        extra={
+            "bundle": str(bundle_path),
+            "family": bundle.family.name,
+            "backend": backend,
+            "device": str(spec),
+            "seconds": time.monotonic() - start,
+        },
+    )
+    return pipeline
+
+
+def _module_loaders(bundle: ModelBundle, checkpoint: Path) -> Mapping[str, Callable[[], torch.nn.Module]]:
+    """Loaders of every component's module; the checkpoint is read once, when the first is called."""
+    family, config = bundle.family, bundle.config
+
+    @cache
+    def modules() -> dict[str, torch.nn.Module]:
+        components = family.extractor(config).extract(family.load_model(config, checkpoint))
+        return {component.spec.name: component.module for component in components}
+
+    def module(name: str) -> torch.nn.Module:
+        return modules()[name]
+
+    return {spec.name: partial(module, spec.name) for spec in bundle.specs}

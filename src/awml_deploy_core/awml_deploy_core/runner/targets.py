@@ -1,0 +1,41 @@
+"""What a command works on: a deploy.yaml or the folder of a bundle, both as one configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.config import LoadedConfig, load_config, load_mapping
+from awml_deploy_core.config.preflight import StepSelector
+from awml_deploy_core.errors import ConfigError
+
+
+def load_target(
+    path: Path, overrides: Sequence[str] = (), steps: StepSelector | None = None
+) -> LoadedConfig:
+    """Load the configuration of a deploy.yaml, or make one from a bundle folder.
+
+    Args:
+        path: The file or folder.
+        overrides: ``key.sub=value`` each.
+        steps: Chooses the steps to check before they run.
+
+    Raises:
+        ConfigError: The target is neither, or the configuration has problems.
+        ArtifactError: The folder is no bundle, or a corrupt one.
+    """
+    if path.is_dir():
+        bundle = ModelBundle.open(path, verify=False)
+        content = {
+            "name": re.sub(r"[^A-Za-z0-9_.+-]", "_", path.resolve().name).lstrip("_.+-") or "bundle",
+            "model": {"family": bundle.family.name, **bundle.family.dump_config(bundle.config)},
+            "work_dir": str(path.resolve().parent),
+            "bundle_path": str(path.resolve()),
+            "export": {"mode": "none"},
+        }
+        return load_mapping(content, path, overrides, steps)
+    if not path.exists():
+        raise ConfigError(path, "does not exist", expected="a deploy.yaml or a bundle folder")
+    return load_config(path, overrides, steps)

@@ -1,0 +1,47 @@
+"""Which samples are compared."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import overload
+
+from awml_deploy_core.family import Sample
+
+
+class ChosenSamples(Sequence[Sample]):
+    """Samples of several sources as one lazy sequence, all or a repeatable random choice.
+
+    Args:
+        sources: Name and samples of every source. With more than one, names prefix sample ids.
+        count: How many to choose; -1 is all. The choice keeps the order of the sources.
+        seed: The same seed and sources give the same choice.
+    """
+
+    def __init__(
+        self, sources: Sequence[tuple[str, Sequence[Sample]]], count: int = -1, seed: int = 0
+    ) -> None:
+        self._sources = tuple(sources)
+        places = [(s, i) for s, (_, samples) in enumerate(self._sources) for i in range(len(samples))]
+        if 0 <= count < len(places):
+            places = sorted(random.Random(seed).sample(places, count))
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        """Load one sample; a slice loads several."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        source, position = self._places[index]
+        name, samples = self._sources[source]
+        sample = samples[position]
+        if len(self._sources) == 1:
+            return sample
+        return replace(sample, sample_id=f"{name}/{sample.sample_id}")

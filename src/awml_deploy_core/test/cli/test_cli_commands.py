@@ -1,0 +1,178 @@
+"""The commands on the toy family, with real ONNX export and both real backends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_family import ToyConfig, write_checkpoint
+
+from awml_deploy_core.cli.main import main
+
+pytestmark = pytest.mark.usefixtures("toy")
+
+
+@pytest.fixture
+def deploy(tmp_path: Path, clouds: Path) -> Path:
+    write_checkpoint(tmp_path / "weights.pth")
+    path = tmp_path / "deploy.yaml"
+    path.write_text(
+        "name: demo\n"
+        "model: {family: toy}\n"
+        "checkpoint_path: weights.pth\n"
+        "work_dir: out\n"
+        "export: {onnx: {simplify: false, graph_capture: torchscript}}\n"
+        "verification: {samples: [clouds]}\n"
+        "infer: {source: clouds}\n"
+    )
+    return path
+
+
+def report(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    assert content["schema_version"] == 1
+    return content
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_run_then_everything_else_from_what_is_on_disk(
+    deploy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(deploy)]) == 0
+    shown = capsys.readouterr().out
+    assert "head.scores" in shown
+    assert "passed" in shown
+    ran = report(tmp_path / "out" / "reports" / "run.json")
+    assert [item["component"] for item in ran["export"]] == ["encoder", "head"]
+    assert ran["verification"]["status"] == "passed"
+    assert ran["verification"]["num_samples"] == 3
+    assert ran["verification"]["scenarios"][0]["boxes_matched"] > 0
+
+    bundle = tmp_path / "out" / "bundle"
+    assert main(["inspect", str(bundle), "--json", str(tmp_path / "i.json")]) == 0
+    facts = report(tmp_path / "i.json")["facts"]
+    assert facts["components"][0]["inputs"][0]["shape"] == ["num_points[1..64..4096]", 3]
+    assert facts["provenance"]["checkpoint"]["name"] == "weights.pth"
+    assert main(["inspect", str(deploy)]) == 0
+
+    verify = ["verify", str(bundle), "--samples", str(tmp_path / "clouds")]
+    assert main([*verify, "--checkpoint", str(tmp_path / "weights.pth"), "--num-samples", "1"]) == 0
+    assert main([*verify]) == 2
+    assert "checkpoint_path: is needed for pytorch:cpu" in capsys.readouterr().err
+
+    pictures = tmp_path / "pictures"
+    infer = [
+        "infer",
+        str(bundle),
+        str(tmp_path / "clouds"),
+        "--limit",
+        "2",
+        "--json",
+        str(tmp_path / "d.json"),
+    ]
+    assert main([*infer, "--picture", str(pictures), "--score", "0.6"]) == 0
+    frames = report(tmp_path / "d.json")["inference"]["frames"]
+    assert [frame["sample"] for frame in frames] == ["cloud0", "cloud1"]
+    assert all(box["score"] >= 0.6 for frame in frames for box in frame["detections"])
+    assert set(frames[0]["latencies_ms"]) == {"decode", "encode", "backbone_head", "decode_boxes"}
+    assert sorted(path.name for path in pictures.iterdir()) == ["cloud0.png", "cloud1.png"]
+
+    np.save(tmp_path / "clouds" / "cloud1.npy", np.zeros(3, np.float32))
+    assert main([*infer]) == 2
+    frames = report(tmp_path / "d.json")["inference"]["frames"]
+    assert "wrong shape" in frames[1]["error"]
+    assert frames[0]["detections"]
+
+    (bundle / "head.onnx").write_bytes(b"corrupt")
+    assert main(["inspect", str(bundle)]) == 2
+    assert "head.onnx has 7 bytes" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_other_weights_fail_the_verification_and_say_why(
+    deploy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    assert main(["export", str(deploy)]) == 0
+    weights = torch.load(tmp_path / "weights.pth")
+    weights["head.scores.bias"] += 0.5
+    torch.save(weights, tmp_path / "weights.pth")
+    assert main(["verify", str(deploy)]) == 1
+    shown = capsys.readouterr()
+    assert "first divergence: pytorch:cpu vs onnxruntime:cpu / cloud0 / head.scores" in shown.out
+    assert "exported from another checkpoint" in shown.err
+
+
+def test_wrong_checkpoint_is_one_clear_error(
+    deploy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_checkpoint(tmp_path / "weights.pth", ToyConfig(channels=5))
+    assert main(["export", str(deploy), "--json", str(tmp_path / "e.json")]) == 2
+    err = capsys.readouterr().err
+    assert "weights.pth: does not fit" in err
+    assert "Traceback" not in err
+    assert report(tmp_path / "e.json")["error"]["type"] == "CheckpointError"
+    assert not (tmp_path / "out" / "bundle").exists()
+
+
+def test_all_configuration_problems_are_printed_at_once(
+    deploy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(deploy), "--set", "checkpoint_path=no.pth", "--set", "exprot.mode=onnx"]) == 2
+    err = capsys.readouterr().err
+    assert "unknown key (did you mean export?)" in err
+    assert "checkpoint_path: does not exist" in err
+
+
+def test_nothing_configured_is_refused(deploy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    off = ["--set", "export.mode=none", "--set", "verification.enabled=false"]
+    assert main(["run", str(deploy), *off]) == 2
+    assert "configures no step" in capsys.readouterr().err
+
+
+def test_json_log_lines_and_json_on_standard_output(
+    deploy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(deploy), "--log-format", "json", "--json", "-"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["command"] == "export"
+    entries = [json.loads(line) for line in shown.err.splitlines() if line.startswith("{")]
+    assert {"wrote bundle", "loaded checkpoint"} <= {entry["message"] for entry in entries}
+
+
+def test_interruption_has_its_exit_code(deploy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("awml_deploy_core.runner.deployment.DeploymentRunner.export", interrupt)
+    assert main(["export", str(deploy)]) == 130
+
+
+def test_debug_level_shows_the_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tmp_path / "none"), "--log-level", "debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["verify"], ["infer", "x", "--limit", "many"]])
+def test_wrong_command_lines_exit_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_reference_needs_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(tmp_path), "--reference", "pytorch"]) == 2
+    assert "only given together" in capsys.readouterr().err
+
+
+def test_doctor_says_what_is_possible(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["doctor", "--json", str(tmp_path / "d.json")]) == 0
+    assert "can infer" in capsys.readouterr().out
+    abilities = {item["job"]: item for item in report(tmp_path / "d.json")["facts"]["abilities"]}
+    assert abilities["infer"]["possible"]
+    for finding in report(tmp_path / "d.json")["facts"]["findings"]:
+        assert finding["found"] or finding["detail"]
