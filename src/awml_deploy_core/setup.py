@@ -26,6 +26,7 @@ setup(
     extras_require={
         "onnxruntime": ["onnxruntime>=1.17"],
         "export": ["onnx>=1.16", "onnxscript>=0.3", "onnxslim>=0.1.40", "torch>=2.5"],
+        "pictures": ["matplotlib>=3.7"],
         "test": ["hypothesis", "pytest<9"],
     },
     entry_points={
