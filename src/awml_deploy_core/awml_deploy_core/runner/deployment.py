@@ -104,10 +104,7 @@ class DeploymentRunner:
         section = self._deploy.verification
         self._warn_of_differences(self._open_bundle())
         samples = ChosenSamples(
-            [
-                (_source_name(source), self._loaded.family.open_samples(source))
-                for source in section.samples
-            ],
+            [(Path(source).name, self._loaded.family.open_samples(source)) for source in section.samples],
             section.num_samples,
             section.seed,
         )

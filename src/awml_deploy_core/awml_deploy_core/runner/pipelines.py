@@ -51,14 +51,9 @@ def open_pipeline(
     start = time.monotonic()
     spec = device if isinstance(device, DeviceSpec) else DeviceSpec.parse(device)
     bundle = ModelBundle.open(Path(bundle_path))
-    modules = (
-        None
-        if checkpoint is None
-        else module_loaders(bundle.family, bundle.config, Path(checkpoint), [s.name for s in bundle.specs])
-    )
-    sessions = open_sessions(
-        bundle.sources(modules), backend, spec, SessionOptions(num_threads=num_threads)
-    )
+    modules = _module_loaders(bundle, Path(checkpoint)) if checkpoint is not None else None
+    session_options = SessionOptions(num_threads=num_threads)
+    sessions = open_sessions(bundle.sources(modules), backend, spec, session_options)
     try:
         pipeline = bundle.family.create_pipeline(bundle.config, sessions, options or {})
     except BaseException:
