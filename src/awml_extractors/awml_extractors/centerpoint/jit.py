@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import numba
+from llvmlite import ir  # type: ignore[import-untyped,unused-ignore]
 from numba import types
+from numba.extending import intrinsic
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,6 +69,25 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a helper into the kernels that call it."""
     helper: Callable[P, R] = numba.njit(**_OPTIONS)(function)
     return helper
+
+
+def _prefetch(_typing_context: Any, array: Any, index: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        byte_pointer, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        offset = builder.mul(arguments[1], builder.extract_value(view.strides, 0))
+        address = builder.gep(builder.bitcast(view.data, byte_pointer), [offset])
+        kind = ir.FunctionType(ir.VoidType(), [byte_pointer, int32, int32, int32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte_pointer], kind)
+        for_write, keep_in_all_caches, data = int32(1), int32(3), int32(1)
+        builder.call(function, [address, for_write, keep_in_all_caches, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.uint64), generate
+
+
+prefetch: Any = intrinsic(_prefetch)
+"""Inside a kernel: ask for the cache line of ``array[index]`` ahead of its use."""
 
 
 def _cached(function: Callable[P, R]) -> Any:

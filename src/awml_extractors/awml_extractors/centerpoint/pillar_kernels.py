@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from awml_extractors.centerpoint.jit import COLUMN, kernel, read_only, tuple_of, writable
+from awml_extractors.centerpoint.jit import COLUMN, kernel, prefetch, read_only, tuple_of, writable
 
 BLOCK = 512
 """Points whose cells are computed together, small enough to stay in the first-level cache."""
 
+PREFETCH_ROWS = 8
+"""How many pillars ahead of the one being written memory is asked for."""
 FREE = -1
 """Grid entry of a cell without a pillar."""
-DROPPED = -2
-"""Grid entry of a cell that came after the last allowed pillar."""
+SPARE_ROWS = 2
+"""Rows beyond the pillars: they count the points out of range and those of dropped pillars."""
 
 NUM_COUNTERS = 6
 PILLARS, CELLS, FINITE, IN_RANGE, TRUNCATED, DROPPED_POINTS = range(NUM_COUNTERS)
@@ -23,6 +25,11 @@ PILLARS, CELLS, FINITE, IN_RANGE, TRUNCATED, DROPPED_POINTS = range(NUM_COUNTERS
 _F32 = types.float32
 _I32 = types.int32
 _U64 = types.uint64
+
+f32: Any = np.float32
+i32: Any = np.int32
+i64: Any = np.int64
+u64: Any = np.uint64
 
 
 @kernel(COLUMN, COLUMN, COLUMN, read_only(_F32, 2), writable(_F32, 2))
@@ -74,21 +81,28 @@ def assign_points(
     Args:
         limits: min x, y, z, max x, y, z.
         sizes: nx, ny, max_points, max_voxels.
-        grid: [ny * nx] pillar of a cell, or FREE; left filled for :func:`decorate_pillars`.
+        grid: [ny * nx + 1] pillar of a cell, or FREE; left filled for :func:`decorate_pillars`.
         cells: [ny * nx] out: cell of every pillar, then of every dropped pillar.
-        num_points: [max_voxels] out: stored points of a pillar.
-        slots: [max_voxels * max_points] out: index of the point in a slot.
+        num_points: [max_voxels + SPARE_ROWS] out: points of a pillar, stored or not.
+        slots: [(max_voxels + SPARE_ROWS) * max_points + 1] out: index of the point in a slot; the
+            last one takes all points that are not stored.
         block: [3, BLOCK] work space, ``block_cells`` [BLOCK] likewise.
         counters: [NUM_COUNTERS] out.
     """
     x0, y0, z0, x1, y1, z1 = limits[0], limits[1], limits[2], limits[3], limits[4], limits[5]
     voxel_x, voxel_y = voxel_size[0], voxel_size[1]
     nx, ny, max_points, max_voxels = sizes
-    stride, last_x, last_y = np.int32(nx), np.int32(nx) - np.int32(1), np.int32(ny) - np.int32(1)
+    stride, last_x, last_y = i32(nx), i32(nx) - i32(1), i32(ny) - i32(1)
+    outside = i32(nx * ny)
     bx, by, bz = block[0], block[1], block[2]
-    pillars, touched = np.uint64(0), np.uint64(0)
-    one, zero = np.uint64(1), np.float32(0)
-    finite, in_range, truncated, dropped = 0, 0, 0, 0
+    pillars, touched = u64(0), u64(0)
+    one, zero = u64(1), f32(0)
+    unused_slot = (max_voxels + u64(SPARE_ROWS)) * max_points
+    # Two rows beyond the pillars count what is not stored: they are full from the start.
+    grid[nx * ny] = i32(max_voxels)
+    num_points[max_voxels] = i32(max_points)
+    num_points[max_voxels + one] = i32(max_points)
+    infinite = 0
     for start in range(0, len(x), BLOCK):
         length = min(BLOCK, len(x) - start)
         for i in range(length):
@@ -100,48 +114,40 @@ def assign_points(
                 value = intensity[start + i]
                 # Not zero only for NaN and infinity, which then make the point itself non-finite.
                 bx[i] += value - value
+        not_finite = i32(0)
         for i in range(length):
             px, py, pz = bx[i], by[i], bz[i]
             inside = (px >= x0) & (px < x1) & (py >= y0) & (py < y1) & (pz >= z0) & (pz < z1)
             difference = ((px - px) + (py - py)) + (pz - pz)
-            finite += 1 if difference == zero else 0
+            not_finite += i32(0) if difference == zero else i32(1)
             qx = px if inside else x0
             qy = py if inside else y0
-            ix = min(np.int32((qx - x0) / voxel_x), last_x)
-            iy = min(np.int32((qy - y0) / voxel_y), last_y)
-            block_cells[i] = iy * stride + ix if inside else np.int32(-1)
+            ix = min(i32((qx - x0) / voxel_x), last_x)
+            iy = min(i32((qy - y0) / voxel_y), last_y)
+            block_cells[i] = iy * stride + ix if inside else outside
+        infinite += not_finite
         for i in range(length):
-            if block_cells[i] < 0:
-                continue
-            in_range += 1
-            cell = np.uint64(block_cells[i])
+            cell = u64(block_cells[i])
             pillar = grid[cell]
             if pillar == FREE:
-                cells[touched] = np.int32(cell)
+                cells[touched] = i32(cell)
                 touched += one
                 if pillars < max_voxels:
-                    pillar = np.int32(pillars)
+                    pillar = i32(pillars)
                     num_points[pillars] = 0
                     pillars += one
                 else:
-                    pillar = np.int32(DROPPED)
+                    pillar = i32(max_voxels + one)
                 grid[cell] = pillar
-            if pillar < 0:
-                dropped += 1
-                continue
-            row = np.uint64(pillar)
-            slot = np.uint64(num_points[row])
-            if slot < max_points:
-                slots[row * max_points + slot] = np.int32(start + i)
-                num_points[row] = np.int32(slot + one)
-            else:
-                truncated += 1
+            row = u64(pillar)
+            count = u64(num_points[row])
+            num_points[row] = i32(count + one)
+            slots[row * max_points + count if count < max_points else unused_slot] = i32(start + i)
     counters[PILLARS] = pillars
     counters[CELLS] = touched
-    counters[FINITE] = finite
-    counters[IN_RANGE] = in_range
-    counters[TRUNCATED] = truncated
-    counters[DROPPED_POINTS] = dropped
+    counters[FINITE] = len(x) - infinite
+    counters[IN_RANGE] = len(x) - (num_points[max_voxels] - i64(max_points))
+    counters[DROPPED_POINTS] = num_points[max_voxels + one] - i64(max_points)
 
 
 @kernel(
@@ -198,25 +204,34 @@ def decorate_pillars(
     has_intensity, has_time, has_center_z = has
     x0, y0, z0 = limits[0], limits[1], limits[2]
     voxel_x, voxel_y, voxel_z = voxel_size[0], voxel_size[1], voxel_size[2]
-    zero, half = np.float32(0), np.float32(0.5)
-    one, two, three, four, five = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(5)
+    zero, half = f32(0), f32(0.5)
+    one, two, three, four, five = u64(1), u64(2), u64(3), u64(4), u64(5)
     center_z = half * voxel_z + z0
     for i in range(counters[CELLS]):
-        grid[np.uint64(cells[i])] = FREE
-    rows = np.uint64(counters[PILLARS])
+        grid[u64(cells[i])] = FREE
+    rows = u64(counters[PILLARS])
+    truncated = i64(0)
+    last = max(rows, one) - one
     for row in range(rows):
-        cell = np.uint64(cells[row])
+        cell = u64(cells[row])
         iy = cell // nx
         ix = cell - iy * nx
-        coordinates[row, 0] = np.int32(iy)
-        coordinates[row, 1] = np.int32(ix)
+        coordinates[row, 0] = i32(iy)
+        coordinates[row, 1] = i32(ix)
         first = row * max_points
-        count = np.uint64(num_points[row])
+        prefetch(slots, min(row + u64(2 * PREFETCH_ROWS), last) * max_points)
+        ahead = min(row + u64(PREFETCH_ROWS), last)
+        for k in range(min(u64(num_points[ahead]), max_points)):
+            prefetch(features, (ahead * max_points + k) * channels)
+            prefetch(x, u64(slots[ahead * max_points + k]))
+        truncated += max(i64(num_points[row]) - i64(max_points), 0)
+        num_points[row] = min(num_points[row], i32(max_points))
+        count = u64(num_points[row])
         sum_x, sum_y, sum_z = zero, zero, zero
         f = first * channels
         for slot in range(first, first + count):
-            i = np.uint64(slots[slot])
-            px, py, pz = x[i], y[i], z[i]
+            point = u64(slots[slot])
+            px, py, pz = x[point], y[point], z[point]
             sum_x += px
             sum_y += py
             sum_z += pz
@@ -224,14 +239,14 @@ def decorate_pillars(
             features[f + one] = py
             features[f + two] = pz
             if has_intensity:
-                features[f + intensity_channel] = intensity[i] * intensity_scale
+                features[f + intensity_channel] = intensity[point] * intensity_scale
             if has_time:
-                features[f + time_channel] = time_lag[i]
+                features[f + time_channel] = time_lag[point]
             f += channels
-        divisor = np.float32(num_points[row])
+        divisor = f32(num_points[row])
         mean_x, mean_y, mean_z = sum_x / divisor, sum_y / divisor, sum_z / divisor
-        center_x = (np.float32(np.int32(ix)) + half) * voxel_x + x0
-        center_y = (np.float32(np.int32(iy)) + half) * voxel_y + y0
+        center_x = (f32(i32(ix)) + half) * voxel_x + x0
+        center_y = (f32(i32(iy)) + half) * voxel_y + y0
         f = first * channels
         for _ in range(count):
             px, py, pz = features[f], features[f + one], features[f + two]
@@ -244,11 +259,12 @@ def decorate_pillars(
             if has_center_z:
                 features[g + five] = pz - center_z
             f += channels
-        for k in range(f, (first + np.uint64(written[row])) * channels):
+        for k in range(f, (first + u64(written[row])) * channels):
             features[k] = zero
         written[row] = num_points[row]
     for spare in range(rows, min_rows):
         first = spare * max_points * channels
-        for k in range(first, first + np.uint64(written[spare]) * channels):
+        for k in range(first, first + u64(written[spare]) * channels):
             features[k] = zero
         written[spare] = 0
+    counters[TRUNCATED] = truncated
