@@ -134,3 +134,21 @@ def clouds(tmp_path: Path) -> Path:
     folder = tmp_path / "clouds"
     write_clouds(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def conv_file(conv_component: ExportableComponent, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The convolution component as an ONNX file."""
+    return _exported(conv_component, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def mlp_file(mlp_component: ExportableComponent, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoder component as an ONNX file."""
+    return _exported(mlp_component, tmp_path_factory)
+
+
+def _exported(component: ExportableComponent, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from awml_deploy_core.export.onnx_exporter import OnnxExporter
+
+    return OnnxExporter().export(component, tmp_path_factory.mktemp("onnx")).path

@@ -97,7 +97,7 @@ class ModelBundle:
         raise ArtifactError(
             folder,
             "is not a model bundle",
-            expected=f"{MANIFEST_NAME}, or what a family recognises ({', '.join(names) or 'none installed'})",
+            expected=f"{MANIFEST_NAME}, or the files of a family ({', '.join(names) or 'none installed'})",
         )
 
     @property
