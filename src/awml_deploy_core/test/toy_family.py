@@ -179,6 +179,8 @@ class ToyFamily:
 
     def open_samples(self, source: str, limit: int | None = None) -> ToySamples:
         path = Path(source)
+        if not path.exists():
+            raise DatasetError(path, "no such file or folder")
         files = sorted(path.glob("*.npy")) if path.is_dir() else [path]
         return ToySamples(files[:limit])
 

@@ -64,7 +64,10 @@ def _report_error(error: AwmlDeployError, args: argparse.Namespace) -> None:
     if args.json:
         from awml_deploy_core.cli.output import emit_error
 
-        emit_error(error, args)
+        try:
+            emit_error(error, args)
+        except AwmlDeployError as second:
+            _LOG.error("%s", second)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def _scenario_record(result: ScenarioResult) -> ScenarioRecord:
         reference=str(scenario.reference),
         test=str(scenario.test),
         required=scenario.required,
-        status=verdict.status.value,
+        status=result.status.value,
         seconds=result.seconds,
         counts=verdict.counts(),
         boxes_matched=sum(details["matched"] for details in outputs),
@@ -81,21 +81,22 @@ def _scenario_record(result: ScenarioResult) -> ScenarioRecord:
 
 
 def _tensor_records(checks: Iterable[CheckResult]) -> list[TensorRecord]:
-    groups: dict[tuple[str, str], list[CheckResult]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[CheckResult]] = defaultdict(list)
     for check in checks:
         if check.details.get("tensor"):
-            stage = f"{check.details['component']}.{check.details['tensor']}"
-            groups[stage, check.details["level"]].append(check)
+            details = check.details
+            groups[details["component"], details["tensor"], details["level"]].append(check)
     return [
         TensorRecord(
-            stage=stage,
+            component=component,
+            tensor=tensor,
             level=level,
             status=_worst_status(group),
             checks=len(group),
             max_abs=_largest(group, "max_abs"),
             relative=_largest(group, "relative"),
         )
-        for (stage, level), group in groups.items()
+        for (component, tensor, level), group in groups.items()
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from awml_deploy_core.files import write_text
+from awml_deploy_core.files import io_errors, write_text
 from awml_deploy_core.reporting.result import Report
 
 
@@ -19,5 +19,6 @@ def write_json(report: Report, path: Path) -> None:
     Raises:
         ArtifactError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with io_errors(path, "cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, to_json(report))

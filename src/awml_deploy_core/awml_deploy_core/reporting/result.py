@@ -53,8 +53,8 @@ class CheckRecord(Record):
 class TensorRecord(Record):
     """The worst a tensor differed over all samples of a scenario."""
 
-    stage: str
-    """``component.tensor``."""
+    component: str
+    tensor: str
     level: str
     """``pipeline``: both pipelines from the same cloud; ``component``: this component alone."""
     status: StatusText

@@ -9,6 +9,7 @@ from awml_deploy_core.reporting.result import (
     LatencyRecord,
     Report,
     ScenarioRecord,
+    TensorRecord,
     VerificationRecord,
 )
 
@@ -52,31 +53,47 @@ def _export_table(report: Report) -> RenderableType:
 
 def _print_verification(record: VerificationRecord, console: Console) -> None:
     for scenario in record.scenarios:
-        console.print(_scenario_table(scenario))
+        console.print(f"verify {scenario.name} ({scenario.seconds:.1f} s): {status_text(scenario.status)}")
+        if scenario.tensors:
+            console.print(_tensor_table(scenario))
         if scenario.boxes_matched or scenario.boxes_unmatched:
             console.print(
                 f"  boxes: {scenario.boxes_matched} matched one to one, "
                 f"{scenario.boxes_unmatched} without a partner"
             )
         _print_causes(scenario, console)
-    console.print(f"verification over {record.num_samples} samples: ", end="")
-    console.print(f"{status_text(record.status)} {record.summary.partition(': ')[2]}")
+    console.print(
+        f"verification over {record.num_samples} samples: {status_text(record.status)} "
+        f"({record.summary.partition(': ')[2]})",
+        soft_wrap=True,
+    )
 
 
-def _scenario_table(scenario: ScenarioRecord) -> RenderableType:
+def _tensor_table(scenario: ScenarioRecord) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    title = f"verify {scenario.name} ({scenario.seconds:.1f} s): {status_text(scenario.status)}"
-    table = Table("tensor", "level", "checks", "relative", "max abs", "", title=title, title_justify="left")
-    for tensor in scenario.tensors:
+    table = Table("component", "tensor", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("relative", "max abs", "alone"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    by_place: dict[tuple[str, str], dict[str, TensorRecord]] = {}
+    for record in scenario.tensors:
+        by_place.setdefault((record.component, record.tensor), {})[record.level] = record
+    shown = ""
+    for (component, tensor), levels in by_place.items():
+        first = next(iter(levels.values()))
+        alone = levels.get("component", first)
+        failed = any(record.status == "failed" for record in levels.values())
         table.add_row(
-            tensor.stage,
-            tensor.level,
-            str(tensor.checks),
-            _figure(tensor.relative),
-            _figure(tensor.max_abs),
-            status_text(tensor.status),
+            component if component != shown else "",
+            tensor,
+            _figure(first.relative),
+            _figure(first.max_abs),
+            _figure(alone.relative),
+            status_text("failed" if failed else "passed"),
         )
+        shown = component
     return table
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.family import Sample
+from awml_deploy_core.files import io_errors
 from awml_deploy_core.pipeline import InferencePipeline, StageLatencies
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_core.progress import Progress
@@ -51,7 +52,8 @@ def run_inference(
         ArtifactError, MissingDependencyError: A picture cannot be drawn or written.
     """
     if pictures is not None:
-        pictures.mkdir(parents=True, exist_ok=True)
+        with io_errors(pictures, "folder cannot be made"):
+            pictures.mkdir(parents=True, exist_ok=True)
     frames: list[FrameRecord] = []
     latencies: list[StageLatencies] = []
     counts: Counter[str] = Counter()

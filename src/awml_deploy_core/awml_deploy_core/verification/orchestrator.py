@@ -37,6 +37,13 @@ class ScenarioResult:
         return Verdict(self.checks)
 
     @property
+    def status(self) -> Status:
+        """State of this scenario alone; skipped if nothing of it could run."""
+        if self.checks and all(check.status is Status.SKIPPED for check in self.checks):
+            return Status.SKIPPED
+        return self.verdict.status
+
+    @property
     def first_divergence(self) -> CheckResult | None:
         """The earliest failed check: where the data flow first goes wrong."""
         return next((check for check in self.checks if check.status is Status.FAILED), None)
@@ -101,14 +108,17 @@ class VerificationOrchestrator:
                 except AwmlDeployError as error:
                     checks.append(_outcome(scenario, Status.ERROR, str(error)))
                 else:
+                    self._progress(f"verify {scenario.name}", 0, len(samples))
                     for index in range(len(samples)):
                         checks += self._run_sample(scenario, samples, index, reference, test)
                         self._progress(f"verify {scenario.name}", index + 1, len(samples))
         result = ScenarioResult(scenario, tuple(checks), time.monotonic() - start)
+        counts = ", ".join(f"{number} {state}" for state, number in result.verdict.counts().items())
         _LOG.info(
-            "verified %s",
+            "verified %s: %s",
             scenario.name,
-            extra={"verdict": result.verdict.summary(), "seconds": result.seconds},
+            result.status.value,
+            extra={"checks": counts, "seconds": result.seconds},
         )
         return result
 

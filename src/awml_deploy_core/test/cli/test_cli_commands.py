@@ -43,8 +43,8 @@ def test_run_then_everything_else_from_what_is_on_disk(
 ) -> None:
     assert main(["run", str(deploy)]) == 0
     shown = capsys.readouterr().out
-    assert "head.scores" in shown
-    assert "passed" in shown
+    assert "boxes:" in shown
+    assert "verification over 3 samples: passed" in shown
     ran = report(tmp_path / "out" / "reports" / "run.json")
     assert [item["component"] for item in ran["export"]] == ["encoder", "head"]
     assert ran["verification"]["status"] == "passed"
@@ -117,6 +117,16 @@ def test_wrong_checkpoint_is_one_clear_error(
     assert "Traceback" not in err
     assert report(tmp_path / "e.json")["error"]["type"] == "CheckpointError"
     assert not (tmp_path / "out" / "bundle").exists()
+
+
+def test_unwritable_result_does_not_hide_the_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["inspect", str(tmp_path / "none"), "--json", str(tmp_path / "file" / "r.json")]) == 2
+    err = capsys.readouterr().err
+    assert "none: does not exist" in err
+    assert "r.json: cannot be written" in err
 
 
 def test_all_configuration_problems_are_printed_at_once(
