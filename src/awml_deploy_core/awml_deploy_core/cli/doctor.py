@@ -34,19 +34,23 @@ def execute(args: argparse.Namespace) -> ExitCode:
 
 
 def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
-    """Tables of what was found and what can be done."""
-    from rich.table import Table
+    """What was found, each with the command that would add it, and what can be done."""
+    from rich.markup import escape
 
-    table = Table("", "name", "", "detail", "to add it", title="this machine", title_justify="left")
     group = ""
+    width = max(len(finding.name) for finding in diagnosis.findings)
     for finding in diagnosis.findings:
-        mark = "[green]yes[/]" if finding.found else "[yellow]no[/]"
-        shown = finding.group if finding.group != group else ""
-        table.add_row(shown, finding.name, mark, finding.detail, "" if finding.found else finding.hint)
-        group = finding.group
-    console.print(table)
+        if finding.group != group:
+            group = finding.group
+            console.print(f"[bold]{group}[/]")
+        mark = "[green]yes[/]" if finding.found else "[yellow]no [/]"
+        console.print(f"  {mark}  {finding.name:<{width}}  {escape(finding.detail)}", soft_wrap=True)
+        if finding.hint and not finding.found:
+            console.print(f"       to add it: {escape(finding.hint)}", soft_wrap=True)
+    console.print("[bold]this machine[/]")
     for ability in diagnosis.abilities:
         if ability.possible:
-            console.print(f"[green]can[/] {ability.job}")
+            console.print(f"  [green]can[/] {ability.job}")
         else:
-            console.print(f"[yellow]cannot[/] {ability.job}: missing {', '.join(ability.missing)}")
+            missing = escape(", ".join(ability.missing))
+            console.print(f"  [yellow]cannot[/] {ability.job}: missing {missing}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,28 +41,36 @@ def execute(args: argparse.Namespace) -> ExitCode:
 
 def print_facts(facts: dict[str, Any], console: Console) -> None:
     """Tables of a bundle's facts."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    console.print(f"bundle {facts['folder']}: family {facts['family']}", markup=False, soft_wrap=True)
+    console.print(f"bundle {facts['folder']}, family {facts['family']}", markup=False, soft_wrap=True)
     if facts["foreign"]:
         console.print("[yellow]foreign bundle: it has no manifest, so nothing vouches for its files[/]")
-    tensors = Table("component", "", "tensor", "dtype", "shape", title="components", title_justify="left")
+    tensors = Table("component", "", "tensor", "dtype", "shape", box=SIMPLE_HEAD, pad_edge=False)
     for component in facts["components"]:
-        name = f"{component['name']} ({component['file']})"
+        name = component["name"]
         for side in ("inputs", "outputs"):
             for tensor in component[side]:
-                shape = "x".join(map(str, tensor["shape"]))
+                shape = " x ".join(map(str, tensor["shape"]))
                 tensors.add_row(name, side[:-1], tensor["name"], tensor["dtype"], shape)
                 name = ""
     console.print(tensors)
-    files = Table("file", "bytes", "SHA-256", "produced by", title="files", title_justify="left")
+    files = Table("file", "bytes", "SHA-256", "produced by", box=SIMPLE_HEAD, pad_edge=False)
     for file in facts["files"]:
-        maker = file["produced_by"] or (
-            "" if file["recorded"] or facts["foreign"] else "not in the manifest"
-        )
-        files.add_row(file["path"], str(file["size"]), file["sha256"][:12], maker)
+        files.add_row(file["path"], str(file["size"]), file["sha256"][:12], file["produced_by"])
     console.print(files)
-    for key, value in facts["model"].items():
-        console.print(f"  model.{key}: {value}", markup=False, soft_wrap=True)
-    for key, value in (facts["provenance"] or {}).items():
-        console.print(f"  {key}: {value}", markup=False, soft_wrap=True)
+    for title in ("model", "provenance"):
+        for key, value in _flat(facts[title] or {}, title):
+            console.print(f"{key}: {value}", markup=False, soft_wrap=True)
+
+
+def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """One line a value; a mapping of single values is one line."""
+    if isinstance(value, dict) and not any(isinstance(inner, dict) for inner in value.values()):
+        yield key, ", ".join(f"{name} {inner}" for name, inner in value.items())
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}")
+    else:
+        yield key, value

@@ -21,13 +21,18 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 STDOUT = "-"
+PIPE_WIDTH = 120
+"""Columns of tables that do not go to a terminal."""
 
 
 def console(args: argparse.Namespace) -> Console:
     """Console for people; standard error when standard output carries JSON."""
     from rich.console import Console
 
-    return Console(stderr=args.json == STDOUT, highlight=False)
+    made = Console(stderr=args.json == STDOUT, highlight=False)
+    if not made.is_terminal:
+        made.width = max(made.width, PIPE_WIDTH)
+    return made
 
 
 def emit(report: Report, args: argparse.Namespace, default: Path | None = None) -> None:

@@ -19,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", metavar="FILE", help="weights of the pytorch backend")
     parser.add_argument(
         "--samples",
-        nargs="+",
+        action="append",
         default=[],
         metavar="SOURCE",
-        help="cloud files, folders of clouds or rosbag2 (PATH#topic), instead of the configured ones",
+        help="cloud, folder or bag (PATH#topic), instead of the configured ones; may be repeated",
     )
     parser.add_argument("--num-samples", type=int, metavar="N", help="how many samples; -1 is all")
     parser.add_argument("--reference", metavar="BACKEND:DEVICE", help="with --test: the scenario to run")

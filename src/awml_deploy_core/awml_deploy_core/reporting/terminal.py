@@ -38,14 +38,15 @@ def status_text(status: str) -> str:
 
 
 def _export_table(report: Report) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table("component", "file", "size", "time", title="export", title_justify="left")
+    table = Table("exported component", "file", "size", "time", box=SIMPLE_HEAD, pad_edge=False)
     for record in report.export or ():
         table.add_row(
             record.component,
             record.file,
-            f"{record.size_bytes / 1e6:.1f} MB",
+            f"{record.size_bytes / 1e3:.0f} kB",
             f"{record.seconds:.1f} s",
         )
     return table
@@ -120,9 +121,10 @@ def _print_inference(record: InferenceRecord, console: Console) -> None:
 
 def latency_table(records: tuple[LatencyRecord, ...]) -> RenderableType:
     """Percentiles of every stage [ms]."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table("stage", title="latency [ms]", title_justify="left")
+    table = Table("latency in ms", box=SIMPLE_HEAD, pad_edge=False)
     for column in ("p50", "p95", "p99", "max", "frames"):
         table.add_column(column, justify="right")
     for record in records:

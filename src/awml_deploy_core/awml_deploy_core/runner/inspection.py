@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.artifacts import FileRecord, ModelBundle
 from awml_deploy_core.components import ComponentSpec, TensorSpec
-from awml_deploy_core.files import sha256_file
+
+UNKNOWN = "unknown"
+"""Producer of a file that no manifest names."""
 
 
 def inspect_bundle(folder: Path) -> dict[str, Any]:
@@ -19,28 +21,25 @@ def inspect_bundle(folder: Path) -> dict[str, Any]:
     """
     bundle = ModelBundle.open(folder)
     manifest = bundle.manifest
-    produced_by = {record.path: record.produced_by for record in manifest.files} if manifest else {}
-    hashes = {record.path: record.sha256 for record in manifest.files} if manifest else {}
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    names = [path.relative_to(folder).as_posix() for path in paths]
     return {
         "folder": str(folder),
         "foreign": bundle.is_foreign,
         "family": bundle.family.name,
         "model": bundle.family.dump_config(bundle.config),
         "components": [_component(spec) for spec in bundle.specs],
-        "files": [
-            {
-                "path": name,
-                "size": path.stat().st_size,
-                "sha256": hashes.get(name) or sha256_file(path),
-                "recorded": name in hashes,
-                "produced_by": produced_by.get(name),
-            }
-            for name, path in zip(names, paths, strict=True)
-        ],
+        "files": [record.model_dump(mode="json") for record in _file_records(bundle)],
         "provenance": manifest.provenance.model_dump(mode="json") if manifest else None,
     }
+
+
+def _file_records(bundle: ModelBundle) -> list[FileRecord]:
+    """Records of the manifest, and of files it does not name."""
+    if bundle.manifest is None:
+        paths = (path for path in bundle.folder.rglob("*") if path.is_file())
+        unrecorded = sorted(path.relative_to(bundle.folder).as_posix() for path in paths)
+        return [FileRecord.of(bundle.folder, path, UNKNOWN) for path in unrecorded]
+    extra = [FileRecord.of(bundle.folder, path, UNKNOWN) for path in bundle.extra_files]
+    return [*bundle.manifest.files, *extra]
 
 
 def _component(spec: ComponentSpec) -> dict[str, Any]:

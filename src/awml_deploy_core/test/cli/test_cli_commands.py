@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,13 @@ def test_run_then_everything_else_from_what_is_on_disk(
     frames = report(tmp_path / "d.json")["inference"]["frames"]
     assert "wrong shape" in frames[1]["error"]
     assert frames[0]["detections"]
+
+    foreign = tmp_path / "foreign"
+    shutil.copytree(bundle, foreign)
+    (foreign / "manifest.json").unlink()
+    assert main(["inspect", str(foreign)]) == 0
+    assert "foreign bundle" in capsys.readouterr().out
+    assert main(["infer", str(foreign), str(tmp_path / "clouds" / "cloud0.npy")]) == 0
 
     (bundle / "head.onnx").write_bytes(b"corrupt")
     assert main(["inspect", str(bundle)]) == 2
