@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from awml_deploy_core.artifacts.writer import recover_bundle
 from awml_deploy_core.errors import ArtifactError
 
 Origin = Literal["registered", "configured", "derived"]
@@ -99,7 +100,7 @@ class ArtifactManager:
             if path is None:
                 looked.append(f"{label}: none")
                 continue
-            if path.is_dir() if folder else path.is_file():
+            if (path.is_dir() or recover_bundle(path)) if folder else path.is_file():
                 return Artifact(backend, path, origin)
             kind = f"is a {'file' if folder else 'folder'}" if path.exists() else "does not exist"
             looked.append(f"{label}: {path} {kind}")

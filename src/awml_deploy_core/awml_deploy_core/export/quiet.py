@@ -20,18 +20,21 @@ def quiet() -> Iterator[None]:
     warnings. Everything is put back at the end.
     """
     printed = io.StringIO()
-    with ExitStack() as stack:
-        caught = stack.enter_context(warnings.catch_warnings(record=True))
-        warnings.simplefilter("always")
-        stack.enter_context(redirect_stdout(printed))
-        stack.enter_context(redirect_stderr(printed))
-        for name in _CHATTY:
-            logger = logging.getLogger(name)
-            stack.callback(logger.setLevel, logger.level)
-            logger.setLevel(logging.CRITICAL)
-        yield
-    for line in printed.getvalue().splitlines():
-        _LOG.debug("%s", line)
-    for warning in caught:
-        traced = warning.category.__name__ == "TracerWarning"
-        _LOG.log(logging.WARNING if traced else logging.DEBUG, "%s", warning.message)
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with ExitStack() as stack:
+            caught = stack.enter_context(warnings.catch_warnings(record=True))
+            warnings.simplefilter("always")
+            stack.enter_context(redirect_stdout(printed))
+            stack.enter_context(redirect_stderr(printed))
+            for name in _CHATTY:
+                logger = logging.getLogger(name)
+                stack.callback(logger.setLevel, logger.level)
+                logger.setLevel(logging.CRITICAL)
+            yield
+    finally:
+        for line in printed.getvalue().splitlines():
+            _LOG.debug("%s", line)
+        for warning in caught:
+            traced = warning.category.__name__ == "TracerWarning"
+            _LOG.log(logging.WARNING if traced else logging.DEBUG, "%s", warning.message)

@@ -186,6 +186,8 @@ def _load(path: Path, device: DeviceSpec, options: SessionOptions) -> Any:
     native_options.use_deterministic_compute = options.deterministic
     native_options.intra_op_num_threads = options.num_threads
     native_options.inter_op_num_threads = 1
+    # Idle pool threads would spin against the other component's session and other processes.
+    native_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     native_options.log_severity_level = _LOG_FATAL
     if device.kind == "cuda":
         _preload_cuda_libraries()

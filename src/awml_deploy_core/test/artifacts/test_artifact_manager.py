@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from awml_deploy_core.artifacts import Artifact, ArtifactManager
+from awml_deploy_core.artifacts.exchange import set_aside_path
 from awml_deploy_core.errors import ArtifactError
 
 
@@ -46,6 +47,11 @@ def test_a_later_registration_replaces_an_earlier_one(tmp_path: Path, bundle: Pa
     manager.register_artifact("onnxruntime", tmp_path)
     manager.register_artifact("onnxruntime", bundle)
     assert manager.resolve_artifact("onnxruntime").path == bundle
+
+
+def test_a_bundle_set_aside_by_a_crash_is_brought_back(bundle: Path) -> None:
+    bundle.rename(set_aside_path(bundle))
+    assert ArtifactManager(bundle=bundle).resolve_onnx_artifact().path.is_dir()
 
 
 def test_nothing_is_registered_at_first() -> None:
