@@ -28,8 +28,8 @@ from awml_extractors.centerpoint.options import PostprocessOptions
 Map = npt.NDArray[np.float32]
 
 BLOCK = 512
-_SATURATION = 16.0
-"""Logit above which a float32 sigmoid may already be 1."""
+_SATURATION = 9.0
+"""Logit above which logits more than the margin apart may have the same float32 sigmoid."""
 _MARGIN = 1e-3
 """Logits this much below a threshold are looked at too, so that rounding cannot lose a cell."""
 
@@ -81,9 +81,13 @@ def logit_floor(threshold: float) -> np.float32:
     """A logit below which the float32 sigmoid is certainly less than ``threshold``."""
     if threshold <= 0.0:
         return np.float32(-np.inf)
-    if threshold >= 1.0:
-        return np.float32(_SATURATION)
-    return np.float32(min(np.log(threshold / (1.0 - threshold)), _SATURATION) - _MARGIN)
+    logit = np.log(threshold / (1.0 - threshold)) if threshold < 1.0 else np.inf
+    return tie_floor(logit)
+
+
+def tie_floor(logit: float) -> np.float32:
+    """A logit below which the float32 sigmoid is certainly less than that of ``logit``."""
+    return np.float32(min(logit, _SATURATION) - _MARGIN)
 
 
 @inlined

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from awml_extractors.centerpoint.config import CenterPointConfig
-from awml_extractors.centerpoint.decode import Decoded, HeadMaps, boxes_at, logit_floor
+from awml_extractors.centerpoint.decode import Decoded, HeadMaps, boxes_at, logit_floor, tie_floor
 from awml_extractors.centerpoint.options import PostprocessOptions
 
 
@@ -21,6 +21,9 @@ def decode_mmdet3d(maps: HeadMaps, config: CenterPointConfig, options: Postproce
     flat = maps.heatmap.reshape(-1)
     threshold = np.float32(options.mmdet3d_score_threshold)
     candidates = np.flatnonzero(flat >= logit_floor(float(threshold)))
+    if len(candidates) > options.mmdet3d_pre_max:
+        last = np.partition(flat[candidates], -options.mmdet3d_pre_max)[-options.mmdet3d_pre_max]
+        candidates = candidates[flat[candidates] >= tie_floor(float(last))]
     with np.errstate(over="ignore"):
         scores = (1.0 / (1.0 + np.exp(-flat[candidates].astype(np.float64)))).astype(np.float32)
     best = np.argsort(-scores, kind="stable")[: options.mmdet3d_pre_max]

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from awml_deploy_core.errors import TensorMismatchError
 from awml_extractors.centerpoint.config import (
@@ -170,11 +172,21 @@ def test_non_finite_boxes_are_dropped_and_counted(decoder: Any) -> None:
     assert (len(decoded.detections), decoded.non_finite) == (1, 2)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 1e-6, 0.1, 0.35, 0.5, 0.999, 1.0])
+@settings(deadline=None)
+@given(st.one_of(st.floats(0, 1, width=32), st.integers(0, 400).map(lambda k: float(1 - k * F(2**-24)))))
 def test_the_logit_floor_loses_no_cell(threshold: float) -> None:
-    logits = np.linspace(-20, 40, 4001, dtype=F)
+    logits = np.linspace(-20, 40, 20001, dtype=F)
     scores = (1 / (1 + np.exp(-logits.astype(float)))).astype(F)
     assert not (scores[logits < logit_floor(threshold)] >= F(threshold)).any()
+
+
+def test_mmdet3d_keeps_the_order_of_cells_among_saturated_scores() -> None:
+    cfg = config()
+    head = Head(cfg).put(3, 3, [18.0, OFF, OFF])
+    head.outputs["heatmap"][0, 0, 4:8] = 25.0
+    found = decode_mmdet3d(head.maps, cfg, PostprocessOptions(mmdet3d_pre_max=10)).detections
+    assert len(found) == 10
+    np.testing.assert_allclose(found.centers[0, :2], [(3 + 0.25) * 2 - 64, (3 + 0.5) * 2 - 32])
 
 
 def test_autoware_equals_the_definition_on_random_maps() -> None:

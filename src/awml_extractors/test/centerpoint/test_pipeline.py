@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +200,15 @@ def test_a_bad_cloud_leaves_the_pipeline_usable() -> None:
     assert len(subject.infer(with_intensity).output) == 1
 
 
+def test_the_vehicle_path_imports_neither_torch_nor_onnx() -> None:
+    code = (
+        "import sys, awml_extractors.centerpoint.pipeline\n"
+        "print(sorted({'torch', 'onnx', 'matplotlib', 'rosbags'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_warm_up_runs_both_sessions_at_the_optimal_size() -> None:
     with pipeline() as subject:
         subject.warm_up()
@@ -255,8 +266,12 @@ def kitti_pipeline(assets: Path) -> Any:
 
 @pytest.mark.parametrize("decoder", ["autoware", "mmdet3d"])
 @pytest.mark.parametrize(
-    ("name", "score", "x", "y"),
-    [("000008", 0.86, 8.1, 1.3), ("000004", 0.84, 38.6, 15.7), ("000024", 0.78, 38.7, 8.1)],
+    ("name", "score", "x", "y", "yaw"),
+    [
+        ("000008", 0.86, 8.1, 1.3, 2.67),
+        ("000004", 0.84, 38.6, 15.7, 0.0),
+        ("000024", 0.78, 38.7, 8.1, 0.30),
+    ],
 )
 def test_a_foreign_model_finds_the_cars_of_real_sweeps(
     assets: Path,
@@ -266,7 +281,9 @@ def test_a_foreign_model_finds_the_cars_of_real_sweeps(
     score: float,
     x: float,
     y: float,
+    yaw: float,
 ) -> None:
+    """``yaw`` is the label's; the model does not know front from back."""
     subject = kitti_pipeline.with_options({"decoder": decoder})
     sample = kitti_points_in_image(assets, name)
     best = subject.infer(sample).output.to_records()[0]
@@ -277,6 +294,7 @@ def test_a_foreign_model_finds_the_cars_of_real_sweeps(
     assert 3 < length < 5
     assert 1.3 < width < 2
     assert 1.3 < height < 2
+    assert abs((best["yaw"] - yaw + np.pi / 2) % np.pi - np.pi / 2) < 0.5
     one, two = subject.infer(sample).output, subject.infer(sample).output
     for field in ("centers", "sizes", "yaws", "velocities", "scores", "labels"):
         np.testing.assert_array_equal(getattr(one, field), getattr(two, field))
