@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
-from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.errors import ConfigError, MissingDependencyError
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 
@@ -112,11 +112,21 @@ def load_family(name: str) -> ModelFamily[Any]:
 
     Raises:
         ConfigError: No installed package provides it.
+        MissingDependencyError: Its plugin cannot be imported.
     """
     for point in entry_points(group=GROUP):
-        if point.name == name:
+        if point.name != name:
+            continue
+        try:
             family: ModelFamily[Any] = point.load()()
-            return family
+        except (ImportError, AttributeError) as error:
+            raise MissingDependencyError(
+                f"model family {name}",
+                "its plugin cannot be loaded",
+                got=error,
+                hint=f"Reinstall the package that provides {point.value}.",
+            ) from error
+        return family
     raise ConfigError(
         "model.family",
         "unknown model family",

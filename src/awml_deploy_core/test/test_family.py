@@ -1,7 +1,7 @@
 import pytest
 
 from awml_deploy_core import family
-from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.errors import ConfigError, MissingDependencyError
 
 
 class FakePoint:
@@ -32,4 +32,16 @@ def test_an_unknown_family_lists_the_installed_ones() -> None:
 def test_without_any_family_the_error_still_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(family, "entry_points", lambda group: [])
     with pytest.raises(ConfigError, match=r"entry-point group awml_deploy\.models"):
+        family.load_family("pillars")
+
+
+def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class BrokenPoint(FakePoint):
+        value = "broken_package.family:Broken"
+
+        def load(self) -> type:
+            raise ImportError("No module named 'numba'")
+
+    monkeypatch.setattr(family, "entry_points", lambda group: [BrokenPoint("pillars")])
+    with pytest.raises(MissingDependencyError, match=r"numba.*\. Reinstall .* broken_package"):
         family.load_family("pillars")
