@@ -68,7 +68,7 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
 def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
     """One line a value; a mapping of single values is one line."""
     if isinstance(value, dict) and not any(isinstance(inner, dict) for inner in value.values()):
-        yield key, ", ".join(f"{name} {inner}" for name, inner in value.items())
+        yield key, ", ".join(f"{name} {inner}" for name, inner in value.items()) or "none"
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _flat(inner, f"{key}.{name}")

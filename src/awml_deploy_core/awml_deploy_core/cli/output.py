@@ -79,7 +79,7 @@ def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

@@ -25,7 +25,7 @@ from awml_deploy_core.runtime.registry import available_backends, load_backend
 Problem = tuple[Location, str]
 StepSelector = Callable[[DeployConfig], frozenset["Step"]]
 
-EXPORT_PACKAGES = ("torch", "onnx")
+EXPORT_PACKAGES = ("torch", "onnx", "onnxscript")
 
 
 class Step(str, Enum):
@@ -68,15 +68,10 @@ def _check_export(config: DeployConfig) -> Iterator[Problem]:
         yield ("export", "mode"), "is none, so there is nothing to export"
     yield from _checkpoint(config, "export")
     yield from _writable(config.bundle)
-    absent = [name for name in EXPORT_PACKAGES if importlib.util.find_spec(name) is None]
-    if absent:
-        yield (
-            ("export", "mode"),
-            (
-                f"needs the packages {', '.join(absent)}; run: pip install "
-                f"{' '.join(absent)} (or pip install 'awml_deploy_core[export]')"
-            ),
-        )
+    needed = [*EXPORT_PACKAGES, *(["onnxslim"] if config.export.onnx.simplify else [])]
+    if absent := [name for name in needed if importlib.util.find_spec(name) is None]:
+        names = " ".join(absent)
+        yield ("export", "mode"), f"needs packages that are not installed; run: pip install {names}"
 
 
 def _check_verification(

@@ -146,7 +146,7 @@ class DeploymentRunner:
             )
 
     def _open_bundle(self) -> ModelBundle:
-        return ModelBundle.open(self._artifacts.resolve_onnx_artifact().path, verify=False)
+        return ModelBundle.open(self._artifacts.resolve_onnx_artifact().path)
 
     def _open_endpoint(self, endpoint: Endpoint) -> InferencePipeline[Any, Any]:
         runtime = self._deploy.runtime

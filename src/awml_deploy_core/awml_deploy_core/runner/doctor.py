@@ -102,9 +102,8 @@ def _families() -> list[Finding]:
     for name in names:
         try:
             load_family(name)
-        except (ImportError, AttributeError) as error:
-            hint = "reinstall the package that provides it"
-            findings.append(Finding("model family", name, False, str(error), hint))
+        except AwmlDeployError as error:
+            findings.append(Finding("model family", name, False, str(error)))
         else:
             findings.append(Finding("model family", name, True, "installed"))
     return findings

@@ -97,6 +97,8 @@ def test_run_then_everything_else_from_what_is_on_disk(
     (bundle / "head.onnx").write_bytes(b"corrupt")
     assert main(["inspect", str(bundle)]) == 2
     assert "head.onnx has 7 bytes" in capsys.readouterr().err
+    assert main(["verify", str(deploy)]) == 2
+    assert "head.onnx has 7 bytes" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -121,3 +121,10 @@ def test_read_only_target_is_found_before_exporting(tmp_path: Path, checkpoint: 
 def test_file_in_the_way_of_the_bundle(tmp_path: Path, checkpoint: str) -> None:
     (tmp_path / "out").write_text("")
     assert "is a file, not a folder" in problems(tmp_path, checkpoint, Step.EXPORT)[0]
+
+
+def test_missing_packages_are_named_before_exporting(
+    tmp_path: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("awml_deploy_core.config.preflight.EXPORT_PACKAGES", ("torch_is_not_here",))
+    assert "pip install torch_is_not_here" in problems(tmp_path, checkpoint, Step.EXPORT)[0]
