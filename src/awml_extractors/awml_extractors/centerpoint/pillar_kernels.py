@@ -105,7 +105,14 @@ def assign_points(
     infinite = 0
     for start in range(0, len(x), BLOCK):
         length = min(BLOCK, len(x) - start)
-        for i in range(length):
+        whole = length - length % 4
+        # Four at a time, so that the strided reads are gathered into vector stores.
+        for i in range(0, whole, 4):
+            for k in range(4):
+                bx[i + k] = x[start + i + k]
+                by[i + k] = y[start + i + k]
+                bz[i + k] = z[start + i + k]
+        for i in range(whole, length):
             bx[i] = x[start + i]
             by[i] = y[start + i]
             bz[i] = z[start + i]
