@@ -117,13 +117,18 @@ def _start(context: LaunchContext) -> list:
         emulate_tty=True,
         respawn=respawn,
         respawn_delay=1.0,
-        on_exit=[] if respawn else [Shutdown(reason="the node ended")],
+        on_exit=[] if respawn else [OpaqueFunction(function=_shut_down_once)],
     )
     environment = large_cloud_environment() if value("large_cloud_transport") == "true" else {}
     actions = [SetEnvironmentVariable(name, path) for name, path in environment.items()]
     if value("autostart") == "true":
         actions += _lifecycle(node)
     return [*actions, node]
+
+
+def _shut_down_once(context: LaunchContext) -> list:
+    # A second shutdown, after Ctrl-C, makes launch_ros fail and the exit code lie.
+    return [] if context.is_shutdown else [Shutdown(reason="the node ended")]
 
 
 def _lifecycle(node: LifecycleNode) -> list:

@@ -250,7 +250,7 @@ class CenterPointNode(LifecycleNode):
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         """Accept a set of parameters as a whole, or none of it."""
-        known = {p.name: p.value for p in parameters if p.name in self._specs}
+        known = {p.name: ros_parameters.plain(p) for p in parameters if p.name in self._specs}
         problems = [
             problem
             for name, value in known.items()

@@ -211,7 +211,7 @@ def check_value(spec: ParameterSpec, value: Any) -> str | None:
 
     Covers what a ROS descriptor cannot express: choices and the elements of arrays.
     """
-    items = value if isinstance(value, list | tuple) else [value]
+    items = value if isinstance(value, list) else [value]
     if spec.choices and (wrong := [item for item in items if item not in spec.choices]):
         return f"{spec.name}: unknown {', '.join(map(repr, wrong))}, expected {', '.join(spec.choices)}"
     if spec.range is not None:
@@ -231,9 +231,9 @@ def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if name.startswith(f"{CLASS_SCORES_PREFIX}."):
             class_name = name.removeprefix(f"{CLASS_SCORES_PREFIX}.")
-            options.setdefault(CLASS_SCORES_OPTION, {})[class_name] = list(value)
+            options.setdefault(CLASS_SCORES_OPTION, {})[class_name] = value
         elif spec is not None and spec.option is not None:
-            options[spec.option] = list(value) if spec.type.endswith("[]") else value
+            options[spec.option] = value
     return options
 
 

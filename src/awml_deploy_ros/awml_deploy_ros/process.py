@@ -16,6 +16,7 @@ from rclpy.signals import SignalHandlerOptions
 from awml_deploy_core.errors import AwmlDeployError
 
 _POLL_S = 0.1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class FatalErrors:
@@ -50,6 +51,8 @@ class FatalErrors:
 def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) -> int:
     """Run a body between rclpy's initialisation and shutdown; a signal sets its ``stop`` event.
 
+    Nothing but the exit code may follow: SIGINT and SIGTERM are ignored from then on.
+
     Returns:
         0, or 1 after a typed error, which is printed without a traceback.
 
@@ -58,13 +61,17 @@ def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) 
     """
     fatal = FatalErrors()
     # The body ends itself in order, so rclpy must not invalidate its publishers first.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         signal.signal(number, lambda *_: fatal.stop.set())
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         with fatal:
             body(fatal)
     finally:
+        # Ctrl-C under ros2 launch arrives twice. Interpreter shutdown restores the default action of
+        # a handled signal, but not of an ignored one, so the second would change the exit code.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         rclpy.try_shutdown()
     if isinstance(fatal.error, AwmlDeployError):
         print(f"{type(fatal.error).__name__}: {fatal.error}", file=sys.stderr)

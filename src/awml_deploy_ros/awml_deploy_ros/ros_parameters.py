@@ -65,15 +65,19 @@ def declare(node: Node, specs: Iterable[ParameterSpec]) -> None:
             "node parameters",
             "are invalid",
             problems=problems,
-            hint="A double needs a decimal point, e.g. 1.0.",
+            hint="A double needs a decimal point (1.0); the text y needs quotes, or YAML reads a boolean.",
         )
 
 
 def read(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:
     """Values by name; ``None`` for an unset parameter."""
     unset = Parameter("unset", Parameter.Type.NOT_SET)
-    values = {}
-    for spec in specs:
-        value = node.get_parameter_or(spec.name, unset).value
-        values[spec.name] = list(value) if spec.type.endswith("[]") and value is not None else value
-    return values
+    return {spec.name: plain(node.get_parameter_or(spec.name, unset)) for spec in specs}
+
+
+def plain(parameter: Parameter) -> Any:
+    """A parameter's value; an array, which rclpy gives in several types, as a list."""
+    value = parameter.value
+    if parameter.type_ in (Parameter.Type.DOUBLE_ARRAY, Parameter.Type.STRING_ARRAY):
+        return list(value)
+    return value

@@ -9,8 +9,10 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory
 
 PACKAGE = "awml_deploy_ros"
-# Fast DDS 2 (Humble, Jazzy) and 3 (Kilted) read different names.
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+FASTDDS_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+FASTRTPS_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+"""The name before Fast DDS 3, which warns about it."""
+_FASTDDS_2 = frozenset({"humble", "iron", "jazzy"})
 
 
 def profile_path() -> Path:
@@ -28,6 +30,7 @@ def large_cloud_environment(environment: Mapping[str, str] | None = None) -> dic
         Nothing where the environment names a profile already: the user's choice stands.
     """
     current = os.environ if environment is None else environment
-    if any(current.get(name) for name in PROFILE_VARIABLES):
+    if current.get(FASTDDS_VARIABLE) or current.get(FASTRTPS_VARIABLE):
         return {}
-    return dict.fromkeys(PROFILE_VARIABLES, str(profile_path()))
+    name = FASTRTPS_VARIABLE if current.get("ROS_DISTRO") in _FASTDDS_2 else FASTDDS_VARIABLE
+    return {name: str(profile_path())}

@@ -13,6 +13,9 @@ LABELS = {
     "BICYCLE": 6,
     "PEDESTRIAN": 7,
     "ANIMAL": 8,
+    "HAZARD": 9,
+    "OVER_DRIVABLE": 10,
+    "UNDER_DRIVABLE": 11,
 }
 CAR_LIKE = frozenset(LABELS[name] for name in ("CAR", "TRUCK", "BUS", "TRAILER"))
 
