@@ -67,6 +67,10 @@ class InferencePipeline(ABC, Generic[InputT, OutputT]):
             ParameterError: Any option is unknown or invalid; all problems are listed.
         """
 
+    def option_values(self) -> dict[str, Any]:
+        """Run-time options in force, by the names that :meth:`with_options` takes."""
+        return {}
+
     def warm_up(self) -> None:
         """Do what would make the first frame slower than the others."""
 

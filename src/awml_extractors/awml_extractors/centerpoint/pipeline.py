@@ -69,6 +69,16 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
         """The options in force."""
         return self._options
 
+    def option_values(self) -> dict[str, Any]:
+        """Options in force, with the score thresholds of every class written out."""
+        options = self._options
+        bins = len(options.distance_bin_upper_limits)
+        scores = {name: (options.default_score_threshold,) * bins for name in self._config.class_names}
+        return {
+            **options.model_dump(),
+            "min_confidence_scores": {**scores, **options.min_confidence_scores},
+        }
+
     def with_options(self, options: Mapping[str, Any]) -> Self:
         """This pipeline with some options changed; sessions and work buffers are shared.
 
