@@ -27,6 +27,8 @@ Stamps = Literal["keep", "now"]
 Progress = Callable[[int, int], None]
 
 _MATCH_POLL_S = 0.02
+_SETTLE_S = 0.5
+"""A subscriber that this side has matched may not have matched this side yet."""
 _LINGER_S = 0.5
 """How long the publisher outlives its last message, so that the middleware can deliver it."""
 
@@ -109,6 +111,7 @@ class BagPlayer:
                 )
             if stop.wait(_MATCH_POLL_S):
                 return
+        stop.wait(_SETTLE_S)
 
     def play(self, stop: threading.Event, progress: Progress | None = None) -> PlaybackReport:
         """Play until the end or until ``stop`` is set.

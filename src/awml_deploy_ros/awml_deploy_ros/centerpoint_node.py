@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -30,12 +30,11 @@ from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle, warm_up, 
 from awml_deploy_ros.outputs import OutputSet
 from awml_deploy_ros.outputs.base import OutputContext
 from awml_deploy_ros.parameters import (
-    BY_NAME,
-    TABLE,
+    AT_START,
     NodeSettings,
     ParameterSpec,
     check_value,
-    class_score_spec,
+    model_specs,
     pipeline_options,
 )
 from awml_deploy_ros.process import FatalErrors, run_node
@@ -60,13 +59,13 @@ class CenterPointNode(LifecycleNode):
         super().__init__("centerpoint", **node_options)
         self._fatal = fatal
         self._open_model = open_model
-        self._specs: dict[str, ParameterSpec] = dict(BY_NAME)
+        self._specs: dict[str, ParameterSpec] = {spec.name: spec for spec in AT_START}
         self._resources = ExitStack()
         self._model: OpenModel | None = None
         self._worker: InferenceWorker | None = None
         self._subscription: Any = None
         self._log_handler = logging_bridge.connect(self.get_logger())
-        ros_parameters.declare(self, TABLE)
+        ros_parameters.declare(self, AT_START)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
     def start(self) -> None:
@@ -124,13 +123,13 @@ class CenterPointNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _configure(self) -> None:
-        settings = NodeSettings.from_values(ros_parameters.read(self, TABLE))
+        settings = NodeSettings.from_values(ros_parameters.read(self, AT_START))
         self._mapping = field_mapping(settings.field_mapping)
         start = time.monotonic()
         model = self._open_model(settings)
         self._resources.callback(model.pipeline.close)
         class_names = warm_up(model.pipeline, settings.warm_up_frames)
-        self._declare_class_scores(class_names)
+        self._declare_options(model.pipeline.option_values())
         self._pipeline = with_options(model.pipeline, pipeline_options(self._values()))
         self._counters = FrameCounters()
         self._latency = RollingLatency(settings.latency_window)
@@ -240,10 +239,16 @@ class CenterPointNode(LifecycleNode):
             )
         )
 
-    def _declare_class_scores(self, class_names: Sequence[str]) -> None:
-        specs = [class_score_spec(name) for name in class_names]
+    def _declare_options(self, options: Mapping[str, Any]) -> None:
+        specs = model_specs(options)
         self._specs.update({spec.name: spec for spec in specs})
+        self._resources.callback(self._undeclare, specs)
         ros_parameters.declare(self, specs)
+
+    def _undeclare(self, specs: Sequence[ParameterSpec]) -> None:
+        ros_parameters.undeclare(self, specs)
+        for spec in specs:
+            del self._specs[spec.name]
 
     def _values(self) -> dict[str, Any]:
         return ros_parameters.read(self, self._specs.values())
@@ -252,9 +257,7 @@ class CenterPointNode(LifecycleNode):
         """Accept a set of parameters as a whole, or none of it."""
         known = {p.name: ros_parameters.plain(p) for p in parameters if p.name in self._specs}
         problems = [
-            problem
-            for name, value in known.items()
-            if value is not None and (problem := check_value(self._specs[name], value))
+            problem for name, value in known.items() if (problem := check_value(self._specs[name], value))
         ]
         if problems:
             return SetParametersResult(successful=False, reason="; ".join(problems))

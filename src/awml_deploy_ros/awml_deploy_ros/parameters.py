@@ -6,8 +6,8 @@ documentation lists them from here. This module knows no ROS.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ class ParameterSpec:
     name: str
     type: ParameterType
     default: ParameterValue | None
-    """``None``: unset, the model bundle decides."""
+    """``None``: the model's own value; declared once the model is loaded."""
     description: str
     range: tuple[float, float] | None = None
     """Least and greatest allowed value."""
@@ -149,13 +149,6 @@ TABLE: tuple[ParameterSpec, ...] = (
         _DISTANCE,
         "Squared distance [m^2] of circle NMS with decoder mmdet3d.",
     ),
-    _threshold(
-        "detection_score_thresholds.default",
-        "default_score_threshold",
-        None,
-        _SCORE,
-        "Least score of a class without thresholds of its own.",
-    ),
     ParameterSpec(
         "detection_score_thresholds.distance_bin_upper_limits",
         "double[]",
@@ -193,17 +186,32 @@ TABLE: tuple[ParameterSpec, ...] = (
 BY_NAME: Mapping[str, ParameterSpec] = MappingProxyType({spec.name: spec for spec in TABLE})
 
 
-def class_score_spec(class_name: str) -> ParameterSpec:
+AT_START = tuple(spec for spec in TABLE if spec.default is not None)
+"""What the node declares before a model is loaded."""
+
+
+def class_score_spec(class_name: str, scores: Sequence[float]) -> ParameterSpec:
     """The parameter that holds the score thresholds of one class, one value a distance bin."""
     return ParameterSpec(
         f"{CLASS_SCORES_PREFIX}.{class_name}",
         "double[]",
-        None,
+        list(scores),
         f"Least score of {class_name}, one value a distance bin.",
         _SCORE,
         read_only=False,
         option=CLASS_SCORES_OPTION,
     )
+
+
+def model_specs(options: Mapping[str, Any]) -> tuple[ParameterSpec, ...]:
+    """Parameters whose defaults are the options of a loaded model."""
+    plain = (
+        replace(spec, default=list(value) if spec.type.endswith("[]") else value)
+        for spec in TABLE
+        if spec.default is None and (value := options.get(spec.option or "")) is not None
+    )
+    scores = options.get(CLASS_SCORES_OPTION, {})
+    return (*plain, *(class_score_spec(name, values) for name, values in scores.items()))
 
 
 def check_value(spec: ParameterSpec, value: Any) -> str | None:
@@ -223,12 +231,10 @@ def check_value(spec: ParameterSpec, value: Any) -> str | None:
 
 
 def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Run-time options of the pipeline from parameter values; unset ones are left out."""
+    """Run-time options of the pipeline from parameter values; other parameters are left out."""
     options: dict[str, Any] = {}
     for name, value in values.items():
         spec = BY_NAME.get(name)
-        if value is None:
-            continue
         if name.startswith(f"{CLASS_SCORES_PREFIX}."):
             class_name = name.removeprefix(f"{CLASS_SCORES_PREFIX}.")
             options.setdefault(CLASS_SCORES_OPTION, {})[class_name] = value
@@ -256,15 +262,13 @@ class NodeSettings:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> NodeSettings:
-        """Settings from parameter values.
+        """Settings from the values of the parameters :data:`AT_START`.
 
         Raises:
             ParameterError: Any value is invalid; all problems are listed.
         """
         problems = [
-            problem
-            for name, value in values.items()
-            if value is not None and name in BY_NAME and (problem := check_value(BY_NAME[name], value))
+            problem for name, value in values.items() if (problem := check_value(BY_NAME[name], value))
         ]
         columns = {axis: values[f"field_mapping.{axis}"] for axis in ("x", "y", "z", "intensity")}
         problems += [f"field_mapping.{axis}: is empty" for axis in "xyz" if not columns[axis]]

@@ -45,7 +45,7 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
 
 
 def declare(node: Node, specs: Iterable[ParameterSpec]) -> None:
-    """Declare parameters that are not declared yet; one without a default stays unset.
+    """Declare parameters.
 
     Raises:
         ParameterError: A parameter file or argument sets a wrong type or a value out of range;
@@ -53,11 +53,8 @@ def declare(node: Node, specs: Iterable[ParameterSpec]) -> None:
     """
     problems = []
     for spec in specs:
-        if node.has_parameter(spec.name):
-            continue
-        value = _TYPES[spec.type] if spec.default is None else spec.default
         try:
-            node.declare_parameter(spec.name, value, descriptor(spec))
+            node.declare_parameter(spec.name, spec.default, descriptor(spec))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             problems.append(f"{spec.name}: {error}")
     if problems:
@@ -69,10 +66,16 @@ def declare(node: Node, specs: Iterable[ParameterSpec]) -> None:
         )
 
 
+def undeclare(node: Node, specs: Iterable[ParameterSpec]) -> None:
+    """Undeclare those of the parameters that are declared."""
+    for spec in specs:
+        if node.has_parameter(spec.name):
+            node.undeclare_parameter(spec.name)
+
+
 def read(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:
-    """Values by name; ``None`` for an unset parameter."""
-    unset = Parameter("unset", Parameter.Type.NOT_SET)
-    return {spec.name: plain(node.get_parameter_or(spec.name, unset)) for spec in specs}
+    """Values by name."""
+    return {spec.name: plain(node.get_parameter(spec.name)) for spec in specs}
 
 
 def plain(parameter: Parameter) -> Any:

@@ -35,26 +35,34 @@ class FakeState:
 
 
 class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
-    """One CAR at the mean of the points, with the score threshold as its score."""
+    """One CAR at the mean of the points, with its score threshold as its score."""
 
     def __init__(self, state: FakeState, options: Mapping[str, Any] | None = None) -> None:
         self.state = state
-        self.options = dict(options or {})
+        self.options: dict[str, Any] = {
+            "decoder": "autoware",
+            "distance_bin_upper_limits": (50.0,),
+            "min_confidence_scores": dict.fromkeys(CLASSES, (0.5,)),
+            **(options or {}),
+        }
 
     @property
     def sessions(self) -> tuple[()]:
         return ()
 
+    def option_values(self) -> dict[str, Any]:
+        return dict(self.options)
+
     def with_options(self, options: Mapping[str, Any]) -> FakePipeline:
-        bins = options.get("distance_bin_upper_limits", [50.0])
-        scores = options.get("min_confidence_scores", {})
+        merged = {**self.options, **options}
+        bins = len(merged["distance_bin_upper_limits"])
         if problems := [
-            f"{name} has {len(v)} values for {len(bins)} bins"
-            for name, v in scores.items()
-            if len(v) != len(bins)
+            f"{name} has {len(scores)} values for {bins} bins"
+            for name, scores in merged["min_confidence_scores"].items()
+            if len(scores) != bins
         ]:
             raise ParameterError("post-processing options", "are invalid", problems=problems)
-        return FakePipeline(self.state, {**self.options, **options})
+        return FakePipeline(self.state, merged)
 
     def close(self) -> None:
         self.state.closed = True
@@ -74,7 +82,7 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
         if not len(columns):
             return Detections.empty(CLASSES), counts
         center = np.array([[columns.x.mean(), columns.y.mean(), columns.z.mean()]], np.float32)
-        score = float(self.options.get("default_score_threshold", 0.5))
+        score = self.options["min_confidence_scores"]["CAR"][0]
         return (
             Detections(
                 center,

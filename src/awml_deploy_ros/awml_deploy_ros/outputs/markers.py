@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import colorsys
+import copy
 import math
 import zlib
-from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from builtin_interfaces.msg import Duration
@@ -20,32 +21,31 @@ from awml_deploy_ros.outputs.geometry import Box, boxes_of, pose_of, size_of
 
 TOPIC = "~/output/markers"
 
-BOX, HEADING, VELOCITY, LABEL = "box", "heading", "velocity", "label"
-"""Namespaces are ``<class>/<kind>``; ids count the boxes of a class from 0."""
+BOX, LABEL, HEADING, VELOCITY = "box", "label", "heading", "velocity"
+"""Namespaces are ``<class>/<kind>``. Boxes and labels have one marker a box, whose ids count the
+boxes of the class from 0; headings and velocities have one marker a class, of id 0."""
 
 _MIN_SPEED = 0.5
-"""[m/s] below which no velocity arrow is drawn."""
+"""[m/s] below which no velocity is drawn."""
 _LINE = 0.08
 _TEXT_HEIGHT = 0.8
+_WHITE = (1.0, 1.0, 1.0)
 
 
 def to_marker_array(header: Any, detections: Detections, lifetime_ms: float) -> Any:
-    """Box, heading and label of every detection, and its velocity where it moves."""
+    """Box, label and heading of every detection, and its way in one second where it moves."""
     seconds, nanoseconds = divmod(round(lifetime_ms * 1e6), 1_000_000_000)
-    lifetime = Duration(sec=seconds, nanosec=nanoseconds)
-    ids: Counter[str] = Counter()
-    markers = []
+    base = Marker(header=header, action=Marker.ADD, lifetime=Duration(sec=seconds, nanosec=nanoseconds))
+    by_class: dict[str, list[Box]] = {}
     for box in boxes_of(detections):
-        number = ids[box.class_name]
-        ids[box.class_name] += 1
-        for kind, marker in _markers(box, moving=detections.has_velocity):
-            marker.header = header
-            marker.ns = f"{box.class_name}/{kind}"
-            marker.id = number
-            marker.action = Marker.ADD
-            marker.lifetime = lifetime
-            markers.append(marker)
-    return MarkerArray(markers=markers)
+        by_class.setdefault(box.class_name, []).append(box)
+    return MarkerArray(
+        markers=[
+            marker
+            for class_name, boxes in by_class.items()
+            for marker in _class_markers(base, class_name, boxes, moving=detections.has_velocity)
+        ]
+    )
 
 
 def color_of(class_name: str) -> tuple[float, float, float]:
@@ -54,50 +54,50 @@ def color_of(class_name: str) -> tuple[float, float, float]:
     return colorsys.hsv_to_rgb(hue, 0.75, 1.0)
 
 
-def _markers(box: Box, *, moving: bool) -> list[tuple[str, Any]]:
-    red, green, blue = color_of(box.class_name)
-    length, _, height = box.size
-    x, y, z = box.center
-    solid = ColorRGBA(r=red, g=green, b=blue, a=1.0)
-    found = [
-        (
-            BOX,
-            Marker(
-                type=Marker.CUBE,
-                pose=pose_of(box),
-                scale=size_of(box),
-                color=ColorRGBA(r=red, g=green, b=blue, a=0.35),
-            ),
-        ),
-        (HEADING, _arrow(box, (length / 2 * math.cos(box.yaw), length / 2 * math.sin(box.yaw)), solid)),
-        (
-            LABEL,
-            Marker(
-                type=Marker.TEXT_VIEW_FACING,
-                pose=Pose(
-                    position=Point(x=x, y=y, z=z + height / 2 + _TEXT_HEIGHT),
-                    orientation=Quaternion(w=1.0),
-                ),
-                scale=Vector3(z=_TEXT_HEIGHT),
-                color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0),
-                text=f"{box.class_name} {box.score:.2f}",
-            ),
-        ),
+def _class_markers(base: Any, class_name: str, boxes: list[Box], *, moving: bool) -> Iterable[Any]:
+    color = color_of(class_name)
+    solid = _template(base, f"{class_name}/{BOX}", Marker.CUBE, color, alpha=0.35)
+    text = _template(base, f"{class_name}/{LABEL}", Marker.TEXT_VIEW_FACING, _WHITE)
+    text.scale = Vector3(z=_TEXT_HEIGHT)
+    for number, box in enumerate(boxes):
+        marker = copy.copy(solid)
+        marker.id, marker.pose, marker.scale = number, pose_of(box), size_of(box)
+        yield marker
+        marker = copy.copy(text)
+        marker.id, marker.text = number, f"{class_name} {box.score:.2f}"
+        x, y, z = box.center
+        marker.pose = Pose(position=Point(x=x, y=y, z=z + box.size[2] / 2 + _TEXT_HEIGHT))
+        yield marker
+    lines = _template(base, f"{class_name}/{HEADING}", Marker.LINE_LIST, color)
+    lines.points = [
+        point
+        for box in boxes
+        for point in _line(box, box.size[0] / 2 * math.cos(box.yaw), box.size[0] / 2 * math.sin(box.yaw))
     ]
-    if moving and math.hypot(*box.velocity) >= _MIN_SPEED:
-        found.append((VELOCITY, _arrow(box, box.velocity, ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0))))
-    return found
+    yield lines
+    fast = [box for box in boxes if moving and math.hypot(*box.velocity) >= _MIN_SPEED]
+    if fast:
+        lines = _template(base, f"{class_name}/{VELOCITY}", Marker.LINE_LIST, _WHITE)
+        lines.points = [point for box in fast for point in _line(box, *box.velocity)]
+        yield lines
 
 
-def _arrow(box: Box, vector: tuple[float, float], color: Any) -> Any:
+def _template(
+    base: Any, namespace: str, kind: int, color: tuple[float, float, float], alpha: float = 1.0
+) -> Any:
+    # A copy costs a quarter of a new message, which fills all of its fields with defaults first.
+    marker = copy.copy(base)
+    marker.ns, marker.type = namespace, kind
+    marker.scale = Vector3(x=_LINE)
+    marker.pose = Pose(orientation=Quaternion(w=1.0))
+    red, green, blue = color
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    return marker
+
+
+def _line(box: Box, dx: float, dy: float) -> tuple[Any, Any]:
     x, y, z = box.center
-    return Marker(
-        type=Marker.ARROW,
-        pose=Pose(orientation=Quaternion(w=1.0)),
-        scale=Vector3(x=_LINE, y=3 * _LINE, z=3 * _LINE),
-        color=color,
-        points=[Point(x=x, y=y, z=z), Point(x=x + vector[0], y=y + vector[1], z=z)],
-    )
+    return Point(x=x, y=y, z=z), Point(x=x + dx, y=y + dy, z=z)
 
 
 class MarkerOutput:

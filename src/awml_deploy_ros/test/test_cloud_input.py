@@ -1,0 +1,61 @@
+"""The queue of one and the way from a message to a frame."""
+
+import threading
+
+import numpy as np
+import pytest
+from clouds import cloud_of, truncated_cloud
+
+from awml_deploy_core.errors import ParameterError, PointCloudError
+from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud, field_mapping, frame_of
+
+MAPPING = field_mapping({"x": "x", "y": "y", "z": "z", "intensity": "intensity"})
+
+
+def test_the_latest_cloud_wins() -> None:
+    queue = LatestCloud()
+    first, second = ReceivedCloud("first", 0), ReceivedCloud("second", 1)
+    assert not queue.put(first)
+    assert queue.put(second)
+    assert queue.take() is second
+
+
+def test_closing_ends_a_wait_and_tells_what_was_left() -> None:
+    queue = LatestCloud()
+    taken = []
+    thread = threading.Thread(target=lambda: taken.append(queue.take()))
+    thread.start()
+    assert queue.close() == 0
+    thread.join(5)
+    assert taken == [None]
+
+    queue = LatestCloud()
+    queue.put(ReceivedCloud("waiting", 0))
+    assert queue.close() == 1
+    assert queue.take() is None
+
+
+def test_a_frame_shares_the_memory_of_its_message() -> None:
+    points = np.arange(40, dtype=np.float32).reshape(10, 4)
+    message = cloud_of(points, "lidar", (3, 7))
+    frame = frame_of(message, MAPPING)
+    assert (frame.frame_id, frame.stamp_ns, frame.num_points) == ("lidar", 3_000_000_007, 10)
+    columns = frame.sweeps[0].columns
+    np.testing.assert_array_equal(columns.z, points[:, 2])
+    np.testing.assert_array_equal(columns.intensity, points[:, 3])
+    assert np.shares_memory(columns.x, np.frombuffer(message.data, np.uint8))
+
+
+def test_intensity_is_read_only_if_mapped() -> None:
+    mapping = field_mapping({"x": "x", "y": "y", "z": "z"})
+    assert frame_of(cloud_of(np.ones((2, 4))), mapping).sweeps[0].columns.intensity is None
+
+
+def test_a_malformed_cloud_is_a_typed_error() -> None:
+    with pytest.raises(PointCloudError, match="wrong length"):
+        frame_of(truncated_cloud(), MAPPING)
+
+
+def test_two_columns_of_one_field_are_refused() -> None:
+    with pytest.raises(ParameterError):
+        field_mapping({"x": "x", "y": "x", "z": "z"})

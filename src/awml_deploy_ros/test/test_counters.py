@@ -1,0 +1,30 @@
+"""No cloud is forgotten."""
+
+import threading
+
+from awml_deploy_ros.counters import DropReason, FrameCounters
+
+
+def test_counts_add_up_across_threads() -> None:
+    counters = FrameCounters()
+
+    def work() -> None:
+        for _ in range(500):
+            counters.count_received()
+            counters.count_processed()
+            counters.count_received()
+            counters.count_dropped(DropReason.SUPERSEDED)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counters.count_dropped(DropReason.LOST_IN_TRANSPORT, 3)
+    snapshot = counters.snapshot()
+    assert (snapshot.received, snapshot.processed) == (4000, 2000)
+    assert snapshot.dropped == {
+        **dict.fromkeys(DropReason, 0),
+        DropReason.SUPERSEDED: 2000,
+        DropReason.LOST_IN_TRANSPORT: 3,
+    }

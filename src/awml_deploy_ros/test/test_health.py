@@ -1,0 +1,51 @@
+"""Autoware's two limits."""
+
+from awml_deploy_ros.counters import DropReason
+from awml_deploy_ros.health import HealthLimits, HealthMonitor, Level
+
+LIMITS = HealthLimits(max_processing_ms=200.0, max_delay_ms=1000.0)
+MS = 1_000_000
+
+
+def test_a_node_in_time_is_ok() -> None:
+    monitor = HealthMonitor(0)
+    assert monitor.judge(500 * MS, LIMITS).level == Level.OK
+    monitor.frame_processed(600 * MS, 50.0, LIMITS)
+    health = monitor.judge(700 * MS, LIMITS)
+    assert (health.level, health.message) == (Level.OK, "running")
+
+
+def test_silence_is_a_warning() -> None:
+    monitor = HealthMonitor(0)
+    health = monitor.judge(1500 * MS, LIMITS)
+    assert (health.level, health.message) == (Level.WARN, "no cloud for 1.5 s")
+
+
+def test_a_slow_frame_is_a_warning_and_slow_frames_are_an_error() -> None:
+    monitor = HealthMonitor(0)
+    monitor.frame_processed(100 * MS, 300.0, LIMITS)
+    assert monitor.judge(150 * MS, LIMITS).level == Level.WARN
+    monitor.frame_processed(1200 * MS, 300.0, LIMITS)
+    health = monitor.judge(1250 * MS, LIMITS)
+    assert health.level == Level.ERROR
+    assert "300.0 ms, allowed 200.0 ms" in health.message
+    monitor.frame_processed(1300 * MS, 100.0, LIMITS)
+    assert monitor.judge(1350 * MS, LIMITS).level == Level.OK
+
+
+def test_a_failure_stays_a_warning_for_a_while_although_later_clouds_are_fine() -> None:
+    monitor = HealthMonitor(0)
+    monitor.frame_failed(100 * MS, DropReason.MALFORMED, "data: wrong length")
+    monitor.frame_processed(200 * MS, 50.0, LIMITS)
+    health = monitor.judge(300 * MS, LIMITS)
+    assert (health.level, health.message) == (Level.WARN, "malformed: data: wrong length")
+    monitor.frame_processed(1200 * MS, 50.0, LIMITS)
+    assert monitor.judge(1250 * MS, LIMITS).level == Level.OK
+    assert monitor.last_failure == "malformed: data: wrong length"
+
+
+def test_failures_alone_are_an_error() -> None:
+    monitor = HealthMonitor(0)
+    monitor.frame_failed(900 * MS, DropReason.INFERENCE_ERROR, "no")
+    monitor.frame_failed(1100 * MS, DropReason.INFERENCE_ERROR, "no")
+    assert monitor.judge(1150 * MS, LIMITS).level == Level.ERROR

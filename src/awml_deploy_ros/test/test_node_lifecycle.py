@@ -1,0 +1,284 @@
+"""The node over real DDS, with a fake model."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from awml_deploy_msgs.msg import DetectionFrame
+from clouds import cloud_of, truncated_cloud
+from diagnostic_msgs.msg import DiagnosticArray
+from fakes import inference_failure
+from harness import STATES, Harness, wait_until
+from lifecycle_msgs.msg import Transition
+from visualization_msgs.msg import MarkerArray
+
+from awml_deploy_ros.parameters import AT_START
+
+pytestmark = pytest.mark.usefixtures("ros")
+POINTS = np.tile(np.array([[1.0, 2.0, 3.0, 50.0]], np.float32), (10, 1))
+
+
+def drops(frame: DetectionFrame) -> dict[str, int]:
+    return {item.reason: item.count for item in frame.counters.dropped if item.count}
+
+
+def test_the_life_of_a_node() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        assert h.state() == STATES["unconfigured"]
+        assert h.configure()
+        assert h.state() == STATES["inactive"]
+        h.publisher.publish(cloud_of(POINTS))
+        assert h.activate()
+        h.publisher.publish(cloud_of(POINTS, "lidar", (7, 8)))
+        assert wait_until(lambda: len(frames) == 1)
+        assert h.change(Transition.TRANSITION_DEACTIVATE)
+        assert wait_until(lambda: h.publisher.get_subscription_count() == 0)
+        assert h.activate()
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: len(frames) == 2)
+        assert frames[1].counters.received == 2
+        assert h.change(Transition.TRANSITION_DEACTIVATE)
+        assert not h.models.state.closed
+        assert h.change(Transition.TRANSITION_CLEANUP)
+        assert h.models.state.closed
+        assert h.state() == STATES["unconfigured"]
+        assert h.configure()
+        assert len(h.models.settings) == 2
+        assert h.change(Transition.TRANSITION_INACTIVE_SHUTDOWN)
+        assert h.models.state.closed
+        assert h.state() == STATES["finalized"]
+        assert h.fatal.error is None
+
+
+def test_the_record_of_a_frame() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        markers = h.collect(MarkerArray, "output/markers")
+        h.configure()
+        h.activate()
+        h.publisher.publish(cloud_of(POINTS, "lidar", (7, 8)))
+        assert wait_until(lambda: frames and markers)
+        frame = frames[0]
+    assert (frame.header.frame_id, frame.header.stamp.sec, frame.header.stamp.nanosec) == ("lidar", 7, 8)
+    (box,) = frame.boxes
+    assert (box.pose.position.x, box.pose.position.y, box.pose.position.z) == (1.0, 2.0, 3.0)
+    assert (box.class_name, box.score, box.velocity.x) == ("CAR", 0.5, 3.0)
+    assert [stage.name for stage in frame.stages] == ["queue", "decode", "backbone_head", "publish"]
+    assert all(stage.milliseconds >= 0 for stage in frame.stages)
+    assert frame.end_to_end_latency_ms >= sum(stage.milliseconds for stage in frame.stages)
+    assert not frame.header_age_valid
+    assert (frame.points.points_in, frame.points.pillars) == (10, -1)
+    assert (frame.counters.received, frame.counters.processed) == (1, 1)
+    assert (frame.model.model_name, frame.model.backend) == ("fake", "fake_backend")
+
+
+def test_the_age_of_a_fresh_cloud_is_valid() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        h.configure()
+        h.activate()
+        now = h.peer.get_clock().now().to_msg()
+        h.publisher.publish(cloud_of(POINTS, stamp=(now.sec, now.nanosec)))
+        assert wait_until(lambda: frames)
+        assert frames[0].header_age_valid
+        assert 0 < frames[0].header_age_ms < 5000
+
+
+def test_an_empty_cloud_gives_an_empty_record() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        h.configure()
+        h.activate()
+        h.publisher.publish(cloud_of(np.zeros((0, 4))))
+        assert wait_until(lambda: frames)
+        assert list(frames[0].boxes) == []
+
+
+def test_bad_clouds_are_counted_and_reported_and_the_node_goes_on() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        diagnostics = h.collect(DiagnosticArray, "/diagnostics")
+        h.configure()
+        h.activate()
+        h.publisher.publish(truncated_cloud())
+        assert wait_until(lambda: any(s.status[0].level == b"\x01" for s in diagnostics))
+        h.models.state.failure = inference_failure()
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: h.node._counters.snapshot().received == 2)
+        time.sleep(0.1)
+        h.models.state.failure = None
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: frames)
+        assert drops(frames[0]) == {"malformed": 1, "inference_error": 1}
+        assert wait_until(lambda: _values(diagnostics[-1])["dropped.inference_error"] == "1")
+        assert "failed on purpose" in _values(diagnostics[-1])["last_error"]
+        assert h.state() == STATES["active"]
+
+
+def test_the_latest_cloud_wins_while_inference_runs() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        h.configure()
+        h.models.state.gate = threading.Event()
+        h.activate()
+        counters = h.node._counters
+        for number in range(1, 5):
+            h.publisher.publish(cloud_of(POINTS, stamp=(number, 0)))
+            assert wait_until(lambda number=number: counters.snapshot().received == number)
+            if number == 1:
+                time.sleep(0.1)
+        h.models.state.gate.set()
+        assert wait_until(lambda: len(frames) == 2)
+        assert [frame.header.stamp.sec for frame in frames] == [1, 4]
+        assert drops(frames[1]) == {"superseded": 2}
+
+
+def test_the_node_answers_while_inference_runs() -> None:
+    with Harness() as h:
+        diagnostics = h.collect(DiagnosticArray, "/diagnostics")
+        h.configure()
+        h.models.state.gate = threading.Event()
+        h.activate()
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: h.node._counters.snapshot().received == 1)
+        assert h.state() == STATES["active"]
+        assert h.set_parameters(**{"post_process_params.iou_nms_threshold": 0.3})[0].successful
+        seen = len(diagnostics)
+        assert wait_until(lambda: len(diagnostics) > seen)
+
+
+def test_deactivating_counts_the_cloud_that_waits() -> None:
+    with Harness() as h:
+        h.configure()
+        h.models.state.gate = threading.Event()
+        h.activate()
+        counters = h.node._counters
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: counters.snapshot().received == 1)
+        time.sleep(0.1)
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: counters.snapshot().received == 2)
+        threading.Timer(0.2, h.models.state.gate.set).start()
+        assert h.change(Transition.TRANSITION_DEACTIVATE)
+        snapshot = counters.snapshot()
+        assert (snapshot.processed, snapshot.dropped["deactivated"]) == (1, 1)
+
+
+def test_a_node_that_cannot_be_configured_stays_unconfigured(capfd) -> None:
+    with Harness(model_path="") as h:
+        assert not h.configure()
+        assert h.state() == STATES["unconfigured"]
+        assert h.fatal.error is None
+    assert "ParameterError: node parameters" in capfd.readouterr().err
+
+
+def test_a_missing_message_package_is_a_clear_error(monkeypatch, capfd) -> None:
+    monkeypatch.setattr("awml_deploy_ros.outputs.registry.find_spec", lambda package: None)
+    with Harness(outputs=["detected_objects"]) as h:
+        assert not h.configure()
+        assert h.models.state.closed
+    assert "detected_objects needs autoware_perception_msgs" in capfd.readouterr().err
+
+
+def test_an_unexpected_exception_reaches_the_process(monkeypatch) -> None:
+    with Harness() as h:
+        h.configure()
+        h.activate()
+        h.models.state.failure = ZeroDivisionError("a bug")
+        h.publisher.publish(cloud_of(POINTS))
+        assert h.fatal.stop.wait(10)
+        assert isinstance(h.fatal.error, ZeroDivisionError)
+
+
+def test_an_unexpected_exception_while_configuring_reaches_the_process() -> None:
+    with Harness() as h:
+        h.models.state.failure = ZeroDivisionError("a bug")
+        assert not h.configure()
+        assert isinstance(h.fatal.error, ZeroDivisionError)
+
+
+def test_parameters_are_described() -> None:
+    with Harness() as h:
+        found = {item.name: item for item in h.describe([spec.name for spec in AT_START])}
+    for spec in AT_START:
+        item = found[spec.name]
+        assert (item.description, item.read_only) == (spec.description, spec.read_only)
+        if spec.type == "double" and spec.range:
+            (limits,) = item.floating_point_range
+            assert (limits.from_value, limits.to_value) == spec.range
+
+
+SCORES = "detection_score_thresholds.min_confidence_scores.CAR"
+LIMITS = "detection_score_thresholds.distance_bin_upper_limits"
+
+
+def test_thresholds_change_at_run_time() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        h.configure()
+        h.activate()
+        assert h.set_parameters(**{SCORES: [0.75]})[0].successful
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: frames)
+        assert frames[0].boxes[0].score == 0.75
+
+
+def test_a_refused_set_leaves_everything_as_it_was() -> None:
+    with Harness() as h:
+        h.configure()
+        h.activate()
+        before = h.node._pipeline
+        both = {"post_process_params.iou_nms_threshold": 0.25, SCORES: [0.1, 0.2]}
+        result = h.set_atomically(**both)
+        assert not result.successful
+        assert "CAR has 2 values for 1 bins" in result.reason
+        assert h.node._pipeline is before
+        assert h.get_parameter("post_process_params.iou_nms_threshold").double_value == 0.1
+        assert list(h.get_parameter(SCORES).double_array_value) == [0.5]
+
+        pedestrian = SCORES.replace("CAR", "PEDESTRIAN")
+        result = h.set_atomically(**{LIMITS: [50.0, 90.0], SCORES: [0.1, 0.2], pedestrian: [0.3, 0.4]})
+        assert result.successful
+        assert h.node._pipeline.options["min_confidence_scores"]["CAR"] == [0.1, 0.2]
+        assert list(h.get_parameter(LIMITS).double_array_value) == [50.0, 90.0]
+
+
+def test_the_models_own_parameters_live_as_long_as_it_is_loaded() -> None:
+    with Harness() as h:
+        assert not h.node.has_parameter(SCORES)
+        for _ in range(2):
+            h.configure()
+            assert list(h.get_parameter(SCORES).double_array_value) == [0.5]
+            assert h.get_parameter("post_process_params.decoder").string_value == "autoware"
+            h.set_parameters(**{SCORES: [0.75]})
+            assert h.change(Transition.TRANSITION_CLEANUP)
+            assert not h.node.has_parameter(SCORES)
+
+
+def test_what_the_table_forbids_is_refused() -> None:
+    with Harness() as h:
+        h.configure()
+        results = h.set_parameters(
+            **{
+                "post_process_params.iou_nms_threshold": 1.5,
+                LIMITS: [-1.0],
+                "post_process_params.decoder": "other",
+                "backend": "pytorch",
+            }
+        )
+    assert [result.successful for result in results] == [False] * 4
+    assert "read-only" in results[3].reason
+
+
+def test_thresholds_of_the_parameter_file_reach_the_model() -> None:
+    with Harness(**{SCORES: [0.4]}) as h:
+        assert h.configure()
+        options = h.node._pipeline.options
+        assert options["min_confidence_scores"]["CAR"] == [0.4]
+        assert options["circle_nms_dist_threshold"] == 0.5
+
+
+def _values(message: DiagnosticArray) -> dict[str, str]:
+    return {item.key: item.value for item in message.status[0].values}
