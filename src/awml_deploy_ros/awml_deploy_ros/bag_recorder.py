@@ -64,7 +64,7 @@ class BagFile:
         BagError: The final place is taken.
     """
 
-    def __init__(self, path: Path, topics: Mapping[str, str], storage: Storage = "sqlite3") -> None:
+    def __init__(self, path: Path, topics: Mapping[str, str], storage: Storage = "mcap") -> None:
         from rosbags.rosbag2 import StoragePlugin, Writer
 
         if path.exists():
@@ -103,7 +103,8 @@ class BagRecorder(Node):
     Args:
         path: The bag, which appears when the recorder is closed.
         topics: Message type by topic.
-        storage: ``sqlite3`` or ``mcap``.
+        storage: ``mcap``, or ``sqlite3``, which wants to be spun and closed in the thread that
+            made it.
 
     Raises:
         BagError: The bag exists already.
@@ -111,7 +112,7 @@ class BagRecorder(Node):
     """
 
     def __init__(
-        self, path: Path, topics: Mapping[str, str], storage: Storage = "sqlite3", **node_options: Any
+        self, path: Path, topics: Mapping[str, str], storage: Storage = "mcap", **node_options: Any
     ) -> None:
         super().__init__("bag_recorder", **node_options)
         classes = {topic: message_class(kind) for topic, kind in topics.items()}
@@ -151,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("NAME", "TYPE"),
         help="a further topic and its type, e.g. /points sensor_msgs/msg/PointCloud2",
     )
-    parser.add_argument("--storage", choices=("sqlite3", "mcap"), default="sqlite3")
+    parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="default: mcap")
     return parser
 
 

@@ -1,0 +1,177 @@
+"""Bags over real DDS."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from clouds import cloud_of
+from harness import wait_until
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import Writer
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import String
+
+from awml_deploy_core.errors import BagError, ParameterError
+from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
+from awml_deploy_ros.bag_player import BagPlayer, PlaybackOptions
+from awml_deploy_ros.bag_types import typestore_for
+
+TOPIC = "/lidar/points"
+
+
+def clouds(count: int = 3) -> list:
+    return [cloud_of(np.full((5, 4), number), "lidar", (100 + number, number)) for number in range(count)]
+
+
+def write_bag(path: Path, topics: dict[str, tuple[str, list]]) -> Path:
+    store = typestore_for("sensor_msgs")
+    with Writer(path, version=8) as writer:
+        for topic, (kind, messages) in topics.items():
+            connection = writer.add_connection(topic, kind, typestore=store)
+            for index, message in enumerate(messages):
+                writer.write(connection, index + 1, bytes(serialize_message(message)))
+    return path
+
+
+@pytest.fixture
+def bag(tmp_path: Path) -> Path:
+    strings = ("std_msgs/msg/String", [String(data="hello")])
+    return write_bag(tmp_path / "bag", {TOPIC: ("sensor_msgs/msg/PointCloud2", clouds()), "/chat": strings})
+
+
+class Listener:
+    """Receives clouds and clock messages in a thread."""
+
+    def __init__(self) -> None:
+        self.clouds: list = []
+        self.clocks: list = []
+        self.node = rclpy.create_node("listener")
+        self.node.create_subscription(PointCloud2, TOPIC, self.clouds.append, qos_profile_sensor_data)
+        self.node.create_subscription(Clock, "/clock", self.clocks.append, 10)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._thread.join()
+        self.node.destroy_node()
+
+
+@pytest.fixture
+def listener(ros):
+    found = Listener()
+    yield found
+    found.close()
+
+
+def play(bag: Path, **options):
+    node = rclpy.create_node("player")
+    player = BagPlayer(node, CloudTopic.find(bag), TOPIC, PlaybackOptions(rate_hz=50.0, **options))
+    stop = threading.Event()
+    player.wait_for_subscribers(stop)
+    report = player.play(stop)
+    player.close()
+    node.destroy_node()
+    return report
+
+
+def test_clouds_arrive_as_they_were_recorded(bag: Path, listener: Listener) -> None:
+    report = play(bag, loops=2)
+    assert wait_until(lambda: len(listener.clouds) == 6)
+    assert listener.clouds[:3] == clouds()
+    assert listener.clouds[3:] == clouds()
+    assert report.frames == 6
+    assert report.rate_hz == pytest.approx(50.0, rel=0.3)
+    assert not listener.clocks
+
+
+def test_stamps_can_be_now(bag: Path, listener: Listener) -> None:
+    before = listener.node.get_clock().now().nanoseconds
+    play(bag, stamps="now")
+    assert wait_until(lambda: len(listener.clouds) == 3)
+    after = listener.node.get_clock().now().nanoseconds
+    stamps = [
+        message.header.stamp.sec * 10**9 + message.header.stamp.nanosec for message in listener.clouds
+    ]
+    assert stamps == sorted(stamps)
+    assert all(before < stamp < after for stamp in stamps)
+    assert [message.data for message in listener.clouds] == [message.data for message in clouds()]
+    assert listener.clouds[0].header.frame_id == "lidar"
+
+
+def test_the_clock_follows_the_stamps(bag: Path, listener: Listener) -> None:
+    play(bag, publish_clock=True)
+    assert wait_until(lambda: len(listener.clocks) == 3)
+    assert [message.clock.sec for message in listener.clocks] == [100, 101, 102]
+
+
+def test_stopping_ends_an_endless_playback(bag: Path, listener: Listener) -> None:
+    stop = threading.Event()
+    node = rclpy.create_node("player")
+    player = BagPlayer(node, CloudTopic.find(bag), TOPIC, PlaybackOptions(rate_hz=100.0, loops=0))
+    player.wait_for_subscribers(stop)
+    seen = []
+
+    def progress(sent: int, total: int) -> None:
+        seen.append((sent, total))
+        if sent == 7:
+            stop.set()
+
+    assert player.play(stop, progress).frames == 7
+    assert seen[-1] == (7, 0)
+    player.close()
+    node.destroy_node()
+
+
+def test_too_few_subscribers_is_a_typed_error(bag: Path, ros) -> None:
+    node = rclpy.create_node("player")
+    player = BagPlayer(node, CloudTopic.find(bag), "/nobody", PlaybackOptions(wait_s=0.1))
+    with pytest.raises(BagError, match="not enough subscribers"):
+        player.wait_for_subscribers(threading.Event())
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(
+    "options", [{"rate_hz": 0.0}, {"loops": -1}, {"publish_clock": True, "stamps": "now"}]
+)
+def test_contradictory_options_are_refused(options: dict) -> None:
+    with pytest.raises(ParameterError):
+        PlaybackOptions(**options)
+
+
+def test_topics_that_cannot_be_played(bag: Path, tmp_path: Path) -> None:
+    with pytest.raises(BagError, match="no such topic") as error:
+        CloudTopic.find(bag, "/chat")
+    assert any(TOPIC in problem for problem in error.value.problems)
+    with pytest.raises(BagError, match="no such bag"):
+        CloudTopic.find(tmp_path / "missing")
+    cloud_type = "sensor_msgs/msg/PointCloud2"
+    two = write_bag(tmp_path / "two", {"/a": (cloud_type, clouds(1)), "/b": (cloud_type, clouds(1))})
+    with pytest.raises(BagError, match="2 topics"):
+        CloudTopic.find(two)
+    assert CloudTopic.find(two, "/b").count == 1
+
+
+def test_a_damaged_bag_is_a_typed_error(bag: Path) -> None:
+    (storage,) = bag.glob("*.db3")
+    storage.write_bytes(storage.read_bytes()[:1000])
+    with pytest.raises(BagError, match="cannot be read"):
+        list(CloudTopic.find(bag).messages())
+
+
+def test_a_stamp_is_found_in_either_byte_order() -> None:
+    little = bytes(serialize_message(clouds(1)[0]))
+    assert stamp_ns(little) == 100 * 10**9
+    changed = restamped(little, 7 * 10**9 + 8)
+    assert stamp_ns(changed) == 7 * 10**9 + 8
+    assert len(changed) == len(little)
+    big = b"\x00\x00" + little[2:4] + (5).to_bytes(4, "big") + (6).to_bytes(4, "big")
+    assert stamp_ns(big) == 5 * 10**9 + 6
+    assert stamp_ns(restamped(big, 9)) == 9
