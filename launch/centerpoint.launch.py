@@ -10,20 +10,12 @@ from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
-    EmitEvent,
-    LogInfo,
     OpaqueFunction,
-    RegisterEventHandler,
     SetEnvironmentVariable,
     Shutdown,
 )
-from launch.event_handlers import OnProcessStart
-from launch.events import matches_action
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
-from lifecycle_msgs.msg import Transition
 
 from awml_deploy_ros.parameters import TABLE
 from awml_deploy_ros.transport import large_cloud_environment
@@ -101,13 +93,16 @@ def _start(context: LaunchContext) -> list:
         for spec in TABLE
         if spec.launch_argument and value(spec.name) != FROM_FILE
     }
+    switches = {name: value(name) == "true" for name in ("use_sim_time", "autostart")}
     respawn = value("respawn") == "true"
     node = LifecycleNode(
         package=PACKAGE,
         executable="centerpoint_node",
         name=value("name"),
         namespace=value("namespace"),
-        parameters=[value("param_file"), {"use_sim_time": value("use_sim_time") == "true"}, overrides],
+        # The node takes itself to active. A transition requested from here would go astray after a
+        # respawn: the service of the process that died is known for some seconds longer.
+        parameters=[value("param_file"), switches, overrides],
         remappings=[
             ("~/input/pointcloud", value("input/pointcloud")),
             ("~/output/objects", value("output/objects")),
@@ -117,13 +112,10 @@ def _start(context: LaunchContext) -> list:
         emulate_tty=True,
         respawn=respawn,
         respawn_delay=1.0,
-        on_exit=[] if respawn else [OpaqueFunction(function=_shut_down_once)],
+        on_exit=None if respawn else [OpaqueFunction(function=_shut_down_once)],
     )
     environment = large_cloud_environment() if value("large_cloud_transport") == "true" else {}
-    actions = [SetEnvironmentVariable(name, path) for name, path in environment.items()]
-    if value("autostart") == "true":
-        actions += _lifecycle(node)
-    return [*actions, node]
+    return [*(SetEnvironmentVariable(name, path) for name, path in environment.items()), node]
 
 
 def _shut_down_once(context: LaunchContext) -> list:
@@ -131,37 +123,6 @@ def _shut_down_once(context: LaunchContext) -> list:
     return [] if context.is_shutdown else [Shutdown(reason="the node ended")]
 
 
-def _lifecycle(node: LifecycleNode) -> list:
-    """Configure the node whenever its process starts, and activate it once it is configured."""
-
-    def change(transition: int) -> EmitEvent:
-        return EmitEvent(
-            event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition)
-        )
-
-    return [
-        RegisterEventHandler(
-            OnProcessStart(target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)])
-        ),
-        RegisterEventHandler(
-            OnStateTransition(
-                target_lifecycle_node=node,
-                start_state="configuring",
-                goal_state="inactive",
-                entities=[change(Transition.TRANSITION_ACTIVATE)],
-            )
-        ),
-        RegisterEventHandler(
-            OnStateTransition(
-                target_lifecycle_node=node,
-                start_state="configuring",
-                goal_state="unconfigured",
-                entities=[LogInfo(msg="the node could not be configured; its log says why")],
-            )
-        ),
-    ]
-
-
 def generate_launch_description() -> LaunchDescription:
-    """Arguments, and the node with its life cycle."""
+    """The arguments and the node."""
     return LaunchDescription([*_arguments(), OpaqueFunction(function=_start)])

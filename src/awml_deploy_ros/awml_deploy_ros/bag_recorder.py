@@ -32,7 +32,7 @@ _OUTPUTS = {
     "output/detections": "vision_msgs/msg/Detection3DArray",
 }
 _QUEUE = 200
-_BAG_VERSION = 8
+_BAG_VERSION: Literal[8] = 8
 
 
 def topics_of(node_name: str) -> dict[str, str]:

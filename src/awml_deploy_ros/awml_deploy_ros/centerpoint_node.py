@@ -11,7 +11,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
@@ -253,7 +253,7 @@ class CenterPointNode(LifecycleNode):
     def _values(self) -> dict[str, Any]:
         return ros_parameters.read(self, self._specs.values())
 
-    def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+    def _on_set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         """Accept a set of parameters as a whole, or none of it."""
         known = {p.name: ros_parameters.plain(p) for p in parameters if p.name in self._specs}
         problems = [

@@ -18,8 +18,9 @@ class NodeLogHandler(logging.Handler):
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        message = " ".join(
-            [self.format(record), *(f"{name}={value}" for name, value in facts(record).items())]
+        message = self.format(record) + "".join(
+            f" {name}={value:.3f}" if isinstance(value, float) else f" {name}={value}"
+            for name, value in facts(record).items()
         )
         # rclpy refuses one call site with changing severities, so each severity has its own.
         if record.levelno >= logging.ERROR:

@@ -63,7 +63,7 @@ def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) 
     # The body ends itself in order, so rclpy must not invalidate its publishers first.
     for number in _SIGNALS:
         signal.signal(number, lambda *_: fatal.stop.set())
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
     try:
         with fatal:
             body(fatal)

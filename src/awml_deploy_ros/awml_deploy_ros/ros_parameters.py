@@ -78,7 +78,7 @@ def read(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:
     return {spec.name: plain(node.get_parameter(spec.name)) for spec in specs}
 
 
-def plain(parameter: Parameter) -> Any:
+def plain(parameter: Parameter[Any]) -> Any:
     """A parameter's value; an array, which rclpy gives in several types, as a list."""
     value = parameter.value
     if parameter.type_ in (Parameter.Type.DOUBLE_ARRAY, Parameter.Type.STRING_ARRAY):

@@ -3,6 +3,7 @@
 import importlib.util
 
 import pytest
+import yaml
 from harness_paths import REPOSITORY
 
 from awml_deploy_ros.parameters import TABLE
@@ -42,6 +43,23 @@ def started_node(module, context):
     return node
 
 
+def parameters(node, context) -> list:
+    """What the node is given, in order: a file or values by name."""
+    text = launch.utilities.perform_substitutions
+    found: list = []
+    for entry in node._Node__parameters:
+        if isinstance(entry, dict):
+            found.append({text(context, name): _plain(value, context) for name, value in entry.items()})
+        else:
+            found.append(entry)
+    return found
+
+
+def _plain(value, context) -> object:
+    is_text = isinstance(value, tuple)
+    return yaml.safe_load(launch.utilities.perform_substitutions(context, value)) if is_text else value
+
+
 def test_every_argument_is_described(module) -> None:
     found = arguments(module)
     assert {spec.name for spec in TABLE if spec.launch_argument} <= set(found)
@@ -50,27 +68,25 @@ def test_every_argument_is_described(module) -> None:
     assert "onnxruntime" in found["backend"].choices
 
 
-def test_the_node_is_taken_to_active(module, context) -> None:
-    handlers = launch.actions.RegisterEventHandler
-    assert len([a for a in module._start(context) if isinstance(a, handlers)]) == 3
+def test_the_node_takes_itself_to_active(module, context) -> None:
+    assert parameters(started_node(module, context), context)[1] == {
+        "use_sim_time": False,
+        "autostart": True,
+    }
     context.launch_configurations["autostart"] = "false"
-    assert [a for a in module._start(context) if isinstance(a, handlers)] == []
+    assert parameters(started_node(module, context), context)[1]["autostart"] is False
 
 
 def test_arguments_reach_the_node(module, context) -> None:
-    context.launch_configurations.update(
-        {"name": "front", "model_path": "/bundle", "num_threads": "2", "input/pointcloud": "/points"}
-    )
-    node = started_node(module, context)
-    names = {
-        str(launch.utilities.perform_substitutions(context, part)): value
-        for part, value in _overrides(node)
-    }
-    assert set(names) == {"model_path", "num_threads"}
+    context.launch_configurations.update({"model_path": "/bundle", "num_threads": "2"})
+    (overrides,) = parameters(started_node(module, context), context)[2:]
+    assert overrides == {"model_path": "/bundle", "num_threads": 2}
 
 
-def _overrides(node) -> list:
-    return list(node._Node__parameters[-1].items())
+def test_the_end_of_the_node_ends_the_launch_once(module, context) -> None:
+    assert len(module._shut_down_once(context)) == 1
+    context._set_is_shutdown(True)
+    assert module._shut_down_once(context) == []
 
 
 def test_the_users_transport_profile_stands(module, context, monkeypatch) -> None:
