@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awml_deploy_core.errors import BagError
+from awml_deploy_ros.bag_types import require_rosbags
 
 POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 
@@ -50,7 +51,9 @@ class CloudTopic:
         Raises:
             BagError: The bag is missing or unreadable, or the topic is not there, of another type
                 or not the only one.
+            MissingDependencyError: rosbags is not installed.
         """
+        require_rosbags()
         from rosbags.rosbag2 import Reader
 
         with _bag_errors(bag), Reader(bag) as reader:

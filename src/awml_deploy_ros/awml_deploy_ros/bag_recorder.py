@@ -20,26 +20,19 @@ from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 
 from awml_deploy_core.errors import BagError, MissingDependencyError
-from awml_deploy_ros.bag_types import typestore_for
+from awml_deploy_ros.bag_types import require_rosbags, typestore_for
 from awml_deploy_ros.process import FatalErrors, run_node
+from awml_deploy_ros.topics import RECORDED
 
 Storage = Literal["sqlite3", "mcap"]
 
-_OUTPUTS = {
-    "output/frame": "awml_deploy_msgs/msg/DetectionFrame",
-    "output/markers": "visualization_msgs/msg/MarkerArray",
-    "output/objects": "autoware_perception_msgs/msg/DetectedObjects",
-    "output/detections": "vision_msgs/msg/Detection3DArray",
-}
 _QUEUE = 200
 _BAG_VERSION: Literal[8] = 8
 
 
 def topics_of(node_name: str) -> dict[str, str]:
     """Types of a node's output topics by name, where the message package is installed."""
-    topics = {f"{node_name.rstrip('/')}/{topic}": kind for topic, kind in _OUTPUTS.items()}
-    topics["/diagnostics"] = "diagnostic_msgs/msg/DiagnosticArray"
-    return {topic: kind for topic, kind in topics.items() if find_spec(kind.split("/")[0])}
+    return {topic.of(node_name): topic.type for topic in RECORDED if find_spec(topic.package)}
 
 
 def message_class(kind: str) -> Any:
@@ -62,9 +55,11 @@ class BagFile:
 
     Raises:
         BagError: The final place is taken.
+        MissingDependencyError: rosbags or a message package is not installed.
     """
 
     def __init__(self, path: Path, topics: Mapping[str, str], storage: Storage = "mcap") -> None:
+        require_rosbags()
         from rosbags.rosbag2 import StoragePlugin, Writer
 
         if path.exists():

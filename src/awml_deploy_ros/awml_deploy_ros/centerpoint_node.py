@@ -39,9 +39,9 @@ from awml_deploy_ros.parameters import (
 )
 from awml_deploy_ros.process import FatalErrors, run_node
 from awml_deploy_ros.qos_events import lost_message_events
+from awml_deploy_ros.topics import DIAGNOSTICS, POINT_CLOUD
 from awml_deploy_ros.worker import InferenceWorker
 
-INPUT_TOPIC = "~/input/pointcloud"
 _DIAGNOSTICS_PERIOD_NS = 1_000_000_000
 
 
@@ -164,7 +164,7 @@ class CenterPointNode(LifecycleNode):
         self._worker.start()
         self._subscription = self.create_subscription(
             PointCloud2,
-            INPUT_TOPIC,
+            POINT_CLOUD.name,
             self._worker.submit,
             qos_profile_sensor_data,
             event_callbacks=lost_message_events(
@@ -206,7 +206,7 @@ class CenterPointNode(LifecycleNode):
         )
 
     def _start_diagnostics(self) -> None:
-        publisher = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        publisher = self.create_publisher(DiagnosticArray, DIAGNOSTICS.name, 10)
         self._resources.callback(self.destroy_publisher, publisher)
         period = self.get_parameter("diagnostics.validation_callback_interval_ms").value * 1e-3
         # The ROS clock may be simulated and stand still.

@@ -45,10 +45,10 @@ _SCORE = (0.0, 1.0)
 _DURATION_MS = (1.0, 60000.0)
 
 
-def _threshold(
-    name: str, option: str, default: float | None, limits: tuple[float, float], description: str
-) -> ParameterSpec:
-    return ParameterSpec(name, "double", default, description, limits, read_only=False, option=option)
+def _threshold(name: str, limits: tuple[float, float], description: str) -> ParameterSpec:
+    # Without a default of its own: what was verified with the bundle is what drives.
+    option = name.rpartition(".")[2]
+    return ParameterSpec(name, "double", None, description, limits, read_only=False, option=option)
 
 
 TABLE: tuple[ParameterSpec, ...] = (
@@ -116,36 +116,26 @@ TABLE: tuple[ParameterSpec, ...] = (
     ),
     _threshold(
         "post_process_params.circle_nms_dist_threshold",
-        "circle_nms_dist_threshold",
-        0.5,
         _DISTANCE,
         "Boxes whose centres are nearer than this [m] suppress each other.",
     ),
     _threshold(
         "post_process_params.iou_nms_search_distance_2d",
-        "iou_nms_search_distance_2d",
-        10.0,
         _DISTANCE,
         "Only boxes whose centres are nearer than this [m] are compared by IoU; 0 turns it off.",
     ),
     _threshold(
         "post_process_params.iou_nms_threshold",
-        "iou_nms_threshold",
-        0.1,
         _SCORE,
         "Rotated bird's-eye-view IoU above which the box with the lower score is dropped.",
     ),
     _threshold(
         "post_process_params.mmdet3d_score_threshold",
-        "mmdet3d_score_threshold",
-        None,
         _SCORE,
         "Least score with decoder mmdet3d.",
     ),
     _threshold(
         "post_process_params.mmdet3d_min_radius",
-        "mmdet3d_min_radius",
-        None,
         _DISTANCE,
         "Squared distance [m^2] of circle NMS with decoder mmdet3d.",
     ),

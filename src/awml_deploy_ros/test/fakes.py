@@ -41,6 +41,7 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
         self.state = state
         self.options: dict[str, Any] = {
             "decoder": "autoware",
+            "iou_nms_threshold": 0.5,
             "distance_bin_upper_limits": (50.0,),
             "min_confidence_scores": dict.fromkeys(CLASSES, (0.5,)),
             **(options or {}),

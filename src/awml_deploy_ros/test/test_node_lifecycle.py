@@ -160,8 +160,16 @@ def test_deactivating_counts_the_cloud_that_waits() -> None:
         time.sleep(0.1)
         h.publisher.publish(cloud_of(POINTS))
         assert wait_until(lambda: counters.snapshot().received == 2)
-        threading.Timer(0.2, h.models.state.gate.set).start()
+
+        def finish_once_unsubscribed() -> None:
+            assert wait_until(lambda: h.node._subscription is None)
+            time.sleep(0.1)
+            h.models.state.gate.set()
+
+        thread = threading.Thread(target=finish_once_unsubscribed)
+        thread.start()
         assert h.change(Transition.TRANSITION_DEACTIVATE)
+        thread.join()
         snapshot = counters.snapshot()
         assert (snapshot.processed, snapshot.dropped["deactivated"]) == (1, 1)
 
@@ -235,7 +243,7 @@ def test_a_refused_set_leaves_everything_as_it_was() -> None:
         assert not result.successful
         assert "CAR has 2 values for 1 bins" in result.reason
         assert h.node._pipeline is before
-        assert h.get_parameter("post_process_params.iou_nms_threshold").double_value == 0.1
+        assert h.get_parameter("post_process_params.iou_nms_threshold").double_value == 0.5
         assert list(h.get_parameter(SCORES).double_array_value) == [0.5]
 
         pedestrian = SCORES.replace("CAR", "PEDESTRIAN")
@@ -277,7 +285,7 @@ def test_thresholds_of_the_parameter_file_reach_the_model() -> None:
         assert h.configure()
         options = h.node._pipeline.options
         assert options["min_confidence_scores"]["CAR"] == [0.4]
-        assert options["circle_nms_dist_threshold"] == 0.5
+        assert options["iou_nms_threshold"] == 0.5
 
 
 def _values(message: DiagnosticArray) -> dict[str, str]:

@@ -82,12 +82,13 @@ def test_the_model_gives_the_defaults_of_its_own_parameters() -> None:
             "decoder": "mmdet3d",
             "distance_bin_upper_limits": (50.0, 90.0),
             "min_confidence_scores": {"CAR": (0.1, 0.2)},
-            "circle_nms_dist_threshold": 0.7,
+            "iou_nms_threshold": 0.7,
             "something_else": 3,
         }
     )
     assert {spec.name: spec.default for spec in specs} == {
         "post_process_params.decoder": "mmdet3d",
+        "post_process_params.iou_nms_threshold": 0.7,
         "detection_score_thresholds.distance_bin_upper_limits": [50.0, 90.0],
         f"{CLASS_SCORES_PREFIX}.CAR": [0.1, 0.2],
     }

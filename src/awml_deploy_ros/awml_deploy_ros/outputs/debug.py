@@ -9,10 +9,9 @@ from rclpy.node import Node
 
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
+from awml_deploy_ros.topics import CYCLIC_TIME, PIPELINE_LATENCY, PROCESSING_TIME, TopicSpec
 
-CYCLIC = "~/debug/cyclic_time_ms"
-PROCESSING = "~/debug/processing_time_ms"
-PIPELINE = "~/debug/pipeline_latency_ms"
+_TOPICS = (CYCLIC_TIME, PROCESSING_TIME, PIPELINE_LATENCY)
 
 
 def _message_type(node: Node) -> Any:
@@ -35,26 +34,25 @@ class DebugOutput:
         self._context = context
         self._type = _message_type(context.node)
         self._publishers = {
-            topic: context.node.create_publisher(self._type, topic, latest_only())
-            for topic in (CYCLIC, PROCESSING, PIPELINE)
+            topic: context.node.create_publisher(self._type, topic.name, latest_only()) for topic in _TOPICS
         }
         self._last_ns: int | None = None
 
     def publish(self, frame: ProcessedFrame) -> None:
         now_ns = time.monotonic_ns()
         if self._last_ns is not None:
-            self._send(CYCLIC, (now_ns - self._last_ns) * 1e-6)
+            self._send(CYCLIC_TIME, (now_ns - self._last_ns) * 1e-6)
         self._last_ns = now_ns
-        self._send(PROCESSING, frame.processing_ms)
+        self._send(PROCESSING_TIME, frame.processing_ms)
         age = self._context.age_of(frame)
         if age.valid:
-            self._send(PIPELINE, age.milliseconds)
+            self._send(PIPELINE_LATENCY, age.milliseconds)
 
     def close(self) -> None:
         for publisher in self._publishers.values():
             self._context.node.destroy_publisher(publisher)
 
-    def _send(self, topic: str, milliseconds: float) -> None:
+    def _send(self, topic: TopicSpec, milliseconds: float) -> None:
         message = self._type(data=milliseconds)
         if hasattr(message, "stamp"):
             message.stamp = self._context.node.get_clock().now().to_msg()

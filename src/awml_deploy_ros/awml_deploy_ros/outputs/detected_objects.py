@@ -18,8 +18,7 @@ from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
 from awml_deploy_ros.outputs.classification import autoware_label, is_car_like
 from awml_deploy_ros.outputs.geometry import Box, boxes_of, pose_of, size_of
-
-TOPIC = "~/output/objects"
+from awml_deploy_ros.topics import DETECTED_OBJECTS
 
 
 def to_detected_objects(header: Any, detections: Detections) -> Any:
@@ -62,7 +61,9 @@ class DetectedObjectsOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(DetectedObjects, TOPIC, latest_only())
+        self._publisher = context.node.create_publisher(
+            DetectedObjects, DETECTED_OBJECTS.name, latest_only()
+        )
 
     def publish(self, frame: ProcessedFrame) -> None:
         self._publisher.publish(to_detected_objects(frame.header, frame.detections))

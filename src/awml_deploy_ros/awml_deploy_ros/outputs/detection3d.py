@@ -17,8 +17,7 @@ from awml_deploy_core.detections import Detections
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
 from awml_deploy_ros.outputs.geometry import Box, boxes_of, pose_of, size_of
-
-TOPIC = "~/output/detections"
+from awml_deploy_ros.topics import DETECTION3D
 
 
 def to_detection3d_array(header: Any, detections: Detections) -> Any:
@@ -46,7 +45,7 @@ class Detection3DOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(Detection3DArray, TOPIC, latest_only())
+        self._publisher = context.node.create_publisher(Detection3DArray, DETECTION3D.name, latest_only())
 
     def publish(self, frame: ProcessedFrame) -> None:
         self._publisher.publish(to_detection3d_array(frame.header, frame.detections))

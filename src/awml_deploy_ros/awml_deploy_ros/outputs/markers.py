@@ -18,8 +18,7 @@ from awml_deploy_core.detections import Detections
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
 from awml_deploy_ros.outputs.geometry import Box, boxes_of, pose_of, size_of
-
-TOPIC = "~/output/markers"
+from awml_deploy_ros.topics import MARKERS
 
 BOX, LABEL, HEADING, VELOCITY = "box", "label", "heading", "velocity"
 """Namespaces are ``<class>/<kind>``. Boxes and labels have one marker a box, whose ids count the
@@ -105,7 +104,7 @@ class MarkerOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(MarkerArray, TOPIC, latest_only())
+        self._publisher = context.node.create_publisher(MarkerArray, MARKERS.name, latest_only())
 
     def publish(self, frame: ProcessedFrame) -> None:
         self._publisher.publish(

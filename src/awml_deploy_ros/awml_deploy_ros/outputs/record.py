@@ -22,8 +22,7 @@ from awml_deploy_ros.counters import CounterSnapshot
 from awml_deploy_ros.frame import HeaderAge, ProcessedFrame
 from awml_deploy_ros.outputs.base import Output, OutputContext, every_frame
 from awml_deploy_ros.outputs.geometry import boxes_of, pose_of, size_of
-
-TOPIC = "~/output/frame"
+from awml_deploy_ros.topics import FRAME
 
 _CLOCKS = {"cpu": StageLatency.CLOCK_CPU, "cuda": StageLatency.CLOCK_CUDA}
 _NOT_REPORTED = -1
@@ -88,7 +87,7 @@ class RecordOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(DetectionFrame, TOPIC, every_frame())
+        self._publisher = context.node.create_publisher(DetectionFrame, FRAME.name, every_frame())
 
     def publish(self, frame: ProcessedFrame) -> None:
         context = self._context

@@ -1,0 +1,89 @@
+"""The topics of the node, in one table. This module knows no ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """One topic; ``~`` stands for the node."""
+
+    name: str
+    type: str
+    description: str
+    output: str = ""
+    """Name in the parameter ``outputs`` that selects it; empty if it is always there."""
+
+    def of(self, node_name: str) -> str:
+        """The topic of a node by its full name."""
+        return self.name.replace("~", node_name.rstrip("/"), 1)
+
+    @property
+    def package(self) -> str:
+        """The package of its message."""
+        return self.type.partition("/")[0]
+
+
+POINT_CLOUD = TopicSpec(
+    "~/input/pointcloud", "sensor_msgs/msg/PointCloud2", "Input: clouds, best effort, the latest wins."
+)
+FRAME = TopicSpec(
+    "~/output/frame",
+    "awml_deploy_msgs/msg/DetectionFrame",
+    "The typed record of a frame: boxes, stage latencies, counters, identity.",
+    "frame",
+)
+MARKERS = TopicSpec(
+    "~/output/markers",
+    "visualization_msgs/msg/MarkerArray",
+    "Boxes, labels, headings and velocities for RViz.",
+    "markers",
+)
+DETECTED_OBJECTS = TopicSpec(
+    "~/output/objects",
+    "autoware_perception_msgs/msg/DetectedObjects",
+    "Autoware's objects; twist in the frame of the object.",
+    "detected_objects",
+)
+DETECTION3D = TopicSpec(
+    "~/output/detections",
+    "vision_msgs/msg/Detection3DArray",
+    "The ROS standard for detections; it has no velocity.",
+    "detection3d",
+)
+_STAMPED = "autoware_internal_debug_msgs/msg/Float64Stamped"
+CYCLIC_TIME = TopicSpec(
+    "~/debug/cyclic_time_ms", _STAMPED, "Time between two processed frames [ms].", "debug"
+)
+PROCESSING_TIME = TopicSpec(
+    "~/debug/processing_time_ms",
+    _STAMPED,
+    "Sum of all stages but the wait in the queue [ms].",
+    "debug",
+)
+PIPELINE_LATENCY = TopicSpec(
+    "~/debug/pipeline_latency_ms",
+    _STAMPED,
+    "Age of the cloud by its stamp [ms]; only where stamp and clock share a time base.",
+    "debug",
+)
+DIAGNOSTICS = TopicSpec(
+    "/diagnostics",
+    "diagnostic_msgs/msg/DiagnosticArray",
+    "State, counters, last error and percentiles of every stage.",
+)
+
+TOPICS = (
+    POINT_CLOUD,
+    FRAME,
+    MARKERS,
+    DETECTED_OBJECTS,
+    DETECTION3D,
+    CYCLIC_TIME,
+    PROCESSING_TIME,
+    PIPELINE_LATENCY,
+    DIAGNOSTICS,
+)
+RECORDED = (FRAME, MARKERS, DETECTED_OBJECTS, DETECTION3D, DIAGNOSTICS)
+"""What the bag recorder records of a node."""
