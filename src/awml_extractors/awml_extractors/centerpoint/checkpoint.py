@@ -20,6 +20,7 @@ from awml_extractors.centerpoint.model import CenterPoint
 INERT_CLASSES = (
     "mmengine.logging.history_buffer.HistoryBuffer",
     "mmengine.config.config.ConfigDict",
+    "builtins.getattr",
     "numpy.ndarray",
     "numpy.dtype",
     "numpy.core.multiarray._reconstruct",
@@ -29,8 +30,9 @@ INERT_CLASSES = (
 )
 """Classes and functions that an mmengine checkpoint's training log and meta data refer to.
 
-Each is replaced by an empty stand-in, so nothing of the log is reconstructed and none of these
-packages has to be installed. Any other name makes loading fail.
+Each is replaced by an empty stand-in, so nothing of the log is reconstructed, nothing named here is
+called (``getattr`` names the statistics methods of a HistoryBuffer), and none of these packages has
+to be installed. Any other name makes loading fail.
 """
 
 IGNORED_PREFIXES = ("data_preprocessor.", "pts_bbox_head.loss_")

@@ -80,7 +80,7 @@ def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
     base: dict[str, Any] = {}
     if "variant" in values:
         variant = values.pop("variant")
-        if variant not in VARIANTS:
+        if not isinstance(variant, str) or variant not in VARIANTS:
             raise ConfigError(
                 "model.variant", "unknown variant", got=repr(variant), expected=" or ".join(VARIANTS)
             )

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from awml_deploy_core.errors import ConfigError
+from awml_extractors.centerpoint.config import CenterPointConfig
+from awml_extractors.centerpoint.variants import VARIANTS, parse_config
+
+
+@pytest.mark.parametrize(
+    ("variant", "grid", "out_size_factor", "max_voxels", "channels"),
+    [
+        ("autoware_base", 480, 1, 40000, 9),
+        ("autoware_tiny", 480, 2, 40000, 9),
+        ("awml_1_6", 760, 1, 64000, 9),
+        ("awml_1_7", 760, 1, 64000, 10),
+        ("awml_2_3", 760, 1, 64000, 10),
+        ("awml_2_5", 1020, 2, 96000, 10),
+        ("awml_2_6", 1020, 2, 96000, 10),
+        ("awml_j6gen2", 1020, 2, 96000, 11),
+        ("awml_short_range", 640, 4, 64000, 10),
+        ("demo", 320, 2, 16000, 9),
+    ],
+)
+def test_geometry(variant: str, grid: int, out_size_factor: int, max_voxels: int, channels: int) -> None:
+    config = parse_config({"variant": variant})
+    assert config.grid_size == (grid, grid)
+    assert config.output_size == (grid // out_size_factor,) * 2
+    assert config.out_size_factor == out_size_factor
+    assert config.max_voxels == max_voxels
+    assert config.num_encoder_features == channels
+
+
+def test_unknown_variant_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"variant": "nope"})
+    assert "'nope'" in str(caught.value)
+    assert all(name in str(caught.value) for name in VARIANTS)
+
+
+def test_variant_of_another_type_is_an_unknown_one() -> None:
+    with pytest.raises(ConfigError, match="unknown variant"):
+        parse_config({"variant": ["demo"]})
+
+
+def test_changes_apply_to_the_variant() -> None:
+    config = parse_config({"variant": "awml_2_5", "class_names": ["CAR"], "max_voxels": 5})
+    assert config.class_names == ("CAR",)
+    assert config.max_voxels == 5
+    assert config.voxel_size == (0.24, 0.24, 8.0)
+
+
+def test_changes_are_validated_together_with_the_variant() -> None:
+    with pytest.raises(ConfigError, match="not a multiple of voxel size") as caught:
+        parse_config({"variant": "demo", "voxel_size": [0.3, 0.32, 8.0]})
+    assert len(caught.value.problems) == 1
+
+
+def test_all_problems_are_listed() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"max_voxels": 0, "head_kernel": 5, "colour": "red", "neck_strides": [1, 2]})
+    problems = caught.value.problems
+    assert len(problems) == 4
+    for key in ("max_voxels", "head_kernel", "colour", "neck_strides"):
+        assert sum(problem.startswith(key) for problem in problems) == 1
+
+
+def test_geometry_problems_are_listed_one_by_one() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"class_names": [], "point_features": ["z", "y", "x"], "voxel_size": [0.31, 0.32, 10]})
+    assert len(caught.value.problems) == 3
+
+
+def test_no_variant_means_the_configuration_s_own_defaults() -> None:
+    assert parse_config({}) == CenterPointConfig()
+
+
+def test_running_a_bundle_does_not_import_torch() -> None:
+    modules = "family, bundle_files, variants"
+    code = f"import sys; from awml_extractors.centerpoint import {modules}; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
