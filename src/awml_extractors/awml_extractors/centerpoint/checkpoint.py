@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ _UNREADABLE = (
     RuntimeError,
     EOFError,
     pickle.UnpicklingError,
+    zipfile.BadZipFile,
     struct.error,
     LookupError,
     ValueError,
@@ -114,6 +116,7 @@ def read_state_dict(path: Path, *, prefer_ema: bool = True) -> dict[str, Tensor]
 
 def _load(path: Path) -> Any:
     try:
+        _check_sums(path)
         with torch.serialization.safe_globals(_stand_ins()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -132,6 +135,15 @@ def _load(path: Path) -> Any:
             "is not a readable checkpoint (damaged, truncated or another kind of file)",
             got=f"{type(error).__name__} {reason}".strip(),
         ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the file's content with its check sums, which ``torch.load`` does not do."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"check sum of {damaged} is wrong")
 
 
 class _Inert:
