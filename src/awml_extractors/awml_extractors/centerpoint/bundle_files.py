@@ -53,7 +53,7 @@ class _ScoreThresholds(_Strict):
 class _ModelParams(_Strict):
     class_names: list[str]
     point_feature_size: int
-    max_voxel_size: int
+    max_voxel_size: int = Field(ge=1)
     point_cloud_range: list[float] = Field(min_length=6, max_length=6)
     voxel_size: list[float] = Field(min_length=3, max_length=3)
     downsample_factor: int = Field(ge=1)

@@ -6,6 +6,7 @@ import pickle
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ _UNREADABLE = (
     EOFError,
     pickle.UnpicklingError,
     zipfile.BadZipFile,
+    zlib.error,
     struct.error,
     LookupError,
     ValueError,
@@ -75,7 +77,8 @@ def load_checkpoint(config: CenterPointConfig, path: Path, *, prefer_ema: bool =
             finite; all of them are listed.
     """
     state = read_state_dict(path, prefer_ema=prefer_ema)
-    model = CenterPoint(config)
+    with torch.random.fork_rng(devices=[]):
+        model = CenterPoint(config)
     expected = model.state_dict()
     problems = _problems(expected, state)
     if problems:

@@ -53,7 +53,8 @@ _LOG_VARIANCE = (-2.0, 0.3)
 
 def seeded_model(config: CenterPointConfig, seed: int) -> CenterPoint:
     """A CenterPoint with stand-in weights in eval mode on the CPU."""
-    model = CenterPoint(config)
+    with torch.random.fork_rng(devices=[]):
+        model = CenterPoint(config)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         _initialise(model, generator)
@@ -96,8 +97,7 @@ def _calibrate(model: CenterPoint, seed: int, generator: torch.Generator) -> Non
     model.forward_canvas(canvas)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.zero_()
+        nn.init.zeros_(norm.get_buffer("num_batches_tracked"))
     model.eval()
     street, empty = _shared_features(model, canvas), _shared_features(model, torch.zeros_like(canvas[:1]))
     for name, (body, last) in model.pts_bbox_head.task_heads[0].items():
@@ -131,14 +131,14 @@ def _adjust_heatmap(last: nn.Conv2d, street: Tensor, empty: Tensor, generator: t
     chosen = ((least - nothing.amax(dim=1)) / spread).topk(classes).indices
     gain = (_BEST - _THRESHOLD) / spread[chosen]
     last.weight.copy_(gain.reshape(-1, 1, 1, 1) * weights[chosen])
-    last.bias.copy_(_THRESHOLD - gain * least[chosen])
+    last.get_parameter("bias").copy_(_THRESHOLD - gain * least[chosen])
 
 
 def _adjust_regression(last: nn.Conv2d, features: Tensor, mean: Tensor, deviation: Tensor) -> None:
     values = last(features).transpose(0, 1).flatten(1)
     gain = deviation / values.std(dim=1).clamp_min(1e-6)
     last.weight.mul_(gain.reshape(-1, 1, 1, 1))
-    last.bias.copy_(mean - gain * values.mean(dim=1))
+    last.get_parameter("bias").copy_(mean - gain * values.mean(dim=1))
 
 
 def _distribution(config: CenterPointConfig, name: str) -> tuple[Tensor, Tensor]:

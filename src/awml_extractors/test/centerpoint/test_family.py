@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from awml_deploy_core.device import CPU
+from awml_deploy_core.errors import CheckpointError, ConfigError
+from awml_deploy_core.family import available_families, load_family
+from awml_deploy_core.points import PointCloudFrame, PointColumns
+from awml_deploy_core.runtime import SessionOptions, SessionSource, load_backend
+from awml_extractors.centerpoint.config import CenterPointConfig
+from awml_extractors.centerpoint.family import CenterPointFamily
+from awml_extractors.centerpoint.model import CenterPoint
+from awml_extractors.centerpoint.variants import VARIANTS
+
+SMALL = {"variant": "demo", "point_cloud_range": [-5.12, -5.12, -4.0, 5.12, 5.12, 4.0]}
+
+
+@pytest.fixture
+def family() -> CenterPointFamily:
+    return CenterPointFamily()
+
+
+def test_family_is_installed() -> None:
+    assert "centerpoint" in available_families()
+    assert load_family("centerpoint").name == "centerpoint"
+
+
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_dumped_configuration_is_read_back(family: CenterPointFamily, variant: str) -> None:
+    config = family.parse_config({"variant": variant, "has_variance": True})
+    assert family.parse_config(json.loads(json.dumps(family.dump_config(config)))) == config
+
+
+def test_invalid_configuration(family: CenterPointFamily) -> None:
+    with pytest.raises(ConfigError):
+        family.parse_config({"variant": "demo", "max_voxels": -1})
+
+
+def test_model_comes_from_the_checkpoint(family: CenterPointFamily, tmp_path: Path) -> None:
+    config = family.parse_config(SMALL)
+    state = CenterPoint(config).state_dict()
+    torch.save({"state_dict": state}, tmp_path / "c.pth")
+    model = family.load_model(config, tmp_path / "c.pth")
+    assert not model.training
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert [c.spec for c in family.extractor(config).extract(model)] == list(family.component_specs(config))
+
+
+def test_checkpoint_of_another_variant(family: CenterPointFamily, tmp_path: Path) -> None:
+    torch.save(CenterPoint(family.parse_config(SMALL)).state_dict(), tmp_path / "c.pth")
+    with pytest.raises(CheckpointError, match="does not fit"):
+        family.load_model(CenterPointConfig(), tmp_path / "c.pth")
+
+
+def test_bundle_files_are_read_back(family: CenterPointFamily, tmp_path: Path) -> None:
+    assert family.read_bundle(tmp_path) is None
+    config = family.parse_config(SMALL)
+    family.write_bundle_files(config, tmp_path)
+    read = family.read_bundle(tmp_path)
+    assert read is not None
+    assert family.component_specs(read) == family.component_specs(config)
+
+
+def test_pipeline_from_a_cloud_to_detections(family: CenterPointFamily) -> None:
+    config = family.parse_config(SMALL)
+    components = family.extractor(config).extract(CenterPoint(config))
+    backend = load_backend("pytorch")
+    sessions = {
+        c.spec.name: backend.open_session(
+            SessionSource(c.spec, load_module=lambda module=c.module: module), CPU, SessionOptions()
+        )
+        for c in components
+    }
+    points = np.random.default_rng(0).uniform(-4.0, 4.0, (500, 4)).astype(np.float32)
+    frame = PointCloudFrame.single(PointColumns.from_array(points))
+    with family.create_pipeline(config, sessions, {"default_score_threshold": 0.0}) as pipeline:
+        result = pipeline.infer(frame)
+    assert result.output.class_names == config.class_names
+    assert result.counts["pillars"] > 0
+    assert result.latencies.total_ms > 0
+
+
+def test_samples_of_a_folder(family: CenterPointFamily, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        np.zeros((5, 4), np.float32).tofile(tmp_path / f"{name}.bin")
+    samples = family.open_samples(str(tmp_path), 2)
+    assert len(samples) == 2
+    assert samples[0].input.num_points == 5
