@@ -16,6 +16,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -100,7 +101,8 @@ def _calibrate(model: CenterPoint, seed: int, generator: torch.Generator) -> Non
         nn.init.zeros_(norm.get_buffer("num_batches_tracked"))
     model.eval()
     street, empty = _shared_features(model, canvas), _shared_features(model, torch.zeros_like(canvas[:1]))
-    for name, (body, last) in model.pts_bbox_head.task_heads[0].items():
+    for name, branch in model.pts_bbox_head.task_heads[0].named_children():
+        body, last = cast(tuple[nn.Module, nn.Conv2d], tuple(branch.children()))
         if name == "heatmap":
             _adjust_heatmap(last, body(street), body(empty), generator)
         else:
