@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from awml_deploy_core.errors import CheckpointError
 from awml_extractors.centerpoint.checkpoint import read_state_dict
 
+pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+
 WEIGHTS = {
     "pts_neck.deblocks.0.0.weight": torch.rand(16, 16, 1, 1),
     "pts_neck.deblocks.0.1.bias": torch.rand(16),
@@ -60,7 +62,6 @@ def test_unknown_class_is_named(tmp_path: Path) -> None:
     assert "state_dict" in error.hint
 
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
