@@ -101,3 +101,7 @@ class ParameterError(AwmlDeployError):
 
 class MissingDependencyError(AwmlDeployError):
     """An optional package is needed but not installed."""
+
+
+class ProcessError(AwmlDeployError):
+    """A process that was started for a job ended or did not end as it should."""

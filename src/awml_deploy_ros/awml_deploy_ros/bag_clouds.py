@@ -56,7 +56,7 @@ class CloudTopic:
         require_rosbags()
         from rosbags.rosbag2 import Reader
 
-        with _bag_errors(bag), Reader(bag) as reader:
+        with bag_errors(bag), Reader(bag) as reader:
             topics = {entry.topic: (entry.msgtype, entry.msgcount) for entry in reader.connections}
         listing = [f"{name} ({kind}, {count} messages)" for name, (kind, count) in sorted(topics.items())]
         if topic is not None and topics.get(topic, ("",))[0] != POINT_CLOUD_TYPE:
@@ -81,14 +81,15 @@ class CloudTopic:
         """
         from rosbags.rosbag2 import Reader
 
-        with _bag_errors(self.bag), Reader(self.bag) as reader:
+        with bag_errors(self.bag), Reader(self.bag) as reader:
             chosen = [entry for entry in reader.connections if entry.topic == self.name]
             for _, _, data in reader.messages(chosen):
                 yield bytes(data)
 
 
 @contextmanager
-def _bag_errors(bag: Path) -> Iterator[None]:
+def bag_errors(bag: Path) -> Iterator[None]:
+    """Turn what rosbags raises on a missing or damaged bag into a BagError."""
     import apsw
     from rosbags.rosbag2 import ReaderError
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
 from awml_deploy_core.errors import BagError, ParameterError
+from awml_deploy_core.files import write_text
 from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
 from awml_deploy_ros.process import FatalErrors, run
 
@@ -177,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clock", action="store_true", help="publish the stamps on /clock")
     parser.add_argument("--subscribers", type=int, default=1, help="how many to wait for (default: 1)")
     parser.add_argument("--wait", type=float, default=30.0, help="for at most this long [s] (default: 30)")
+    parser.add_argument("--report", type=Path, metavar="JSON", help="also write what was sent to this file")
     return parser
 
 
@@ -193,7 +196,10 @@ def main(args: Sequence[str] | None = None) -> int:
         node = rclpy.create_node("bag_player")
         player = BagPlayer(node, source, chosen.to or source.name, options)
         player.wait_for_subscribers(fatal.stop)
-        print(player.play(fatal.stop), flush=True)
+        report = player.play(fatal.stop)
+        print(report, flush=True)
+        if chosen.report is not None:
+            write_text(chosen.report, json.dumps(asdict(report)) + "\n")
         player.close()
         node.destroy_node()
 

@@ -22,6 +22,7 @@ from awml_deploy_core.reporting.result import (
 from awml_deploy_core.verification import CheckResult, ScenarioResult, Status, VerificationResult
 
 TOTAL = "total"
+END_TO_END = "end_to_end"
 
 _EXIT_CODES = {
     Status.PASSED: ExitCode.PASSED,
@@ -67,16 +68,18 @@ def _scenario_record(result: ScenarioResult) -> ScenarioRecord:
         ),
         first_divergence=divergence.name if divergence else None,
         tensors=tuple(_tensor_records(result.checks)),
-        checks=tuple(
-            CheckRecord(
-                name=check.name,
-                status=check.status.value,
-                required=check.required,
-                message=check.message,
-                details=check.details,
-            )
-            for check in result.checks
-        ),
+        checks=tuple(check_record(check) for check in result.checks),
+    )
+
+
+def check_record(check: CheckResult) -> CheckRecord:
+    """Record of one check."""
+    return CheckRecord(
+        name=check.name,
+        status=check.status.value,
+        required=check.required,
+        message=check.message,
+        details=check.details,
     )
 
 
@@ -109,13 +112,23 @@ def _largest(checks: Sequence[CheckResult], figure: str) -> float | None:
     return max(values, default=None)
 
 
-def latency_records(frames: Sequence[StageLatencies]) -> tuple[LatencyRecord, ...]:
-    """Percentiles of every stage over the frames that ran it, in order, and of their sum."""
+def latency_records(
+    frames: Sequence[StageLatencies], end_to_end_ms: Sequence[float] = ()
+) -> tuple[LatencyRecord, ...]:
+    """Percentiles of every stage over the frames that ran it, in order.
+
+    Args:
+        frames: The stages of every frame.
+        end_to_end_ms: What each frame took from its arrival to its publication [ms]; without it
+            the last record is the sum of a frame's stages.
+    """
     columns: dict[tuple[str, str], list[float]] = defaultdict(list)
     for frame in frames:
         for stage in frame.stages:
             columns[stage.name, stage.clock].append(stage.milliseconds)
-    if frames:
+    if end_to_end_ms:
+        columns[END_TO_END, "cpu"] = list(end_to_end_ms)
+    elif frames:
         columns[TOTAL, "sum"] = [frame.total_ms for frame in frames]
     records = []
     for (name, clock), values in columns.items():

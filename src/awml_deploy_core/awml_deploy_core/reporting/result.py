@@ -59,8 +59,8 @@ class TensorRecord(Record):
     """``pipeline``: both pipelines from the same cloud; ``component``: this component alone."""
     status: StatusText
     checks: int
-    max_abs: float | None
-    relative: float | None
+    max_abs: float | None = None
+    relative: float | None = None
 
 
 class ScenarioRecord(Record):
@@ -77,7 +77,7 @@ class ScenarioRecord(Record):
     boxes_matched: int
     boxes_unmatched: int
     """Boxes of either side without a partner, over all samples."""
-    first_divergence: str | None
+    first_divergence: str | None = None
     """Name of the earliest failed check."""
     tensors: tuple[TensorRecord, ...]
     checks: tuple[CheckRecord, ...]
@@ -131,15 +131,47 @@ class InferenceRecord(Record):
     frames: tuple[FrameRecord, ...]
 
 
+class ReplayRecord(Record):
+    """A bag played into the running node."""
+
+    source: str
+    """Bag and topic."""
+    backend: str
+    device: str
+    rate_hz: float
+    seconds: float
+    """Duration of the playback."""
+    sent: int
+    """Clouds published."""
+    sent_bytes: int
+    late: int
+    """Clouds published more than one period after their time."""
+    received: int
+    """Clouds that reached the node."""
+    processed: int
+    """Clouds turned into detections."""
+    dropped: dict[str, int]
+    """Clouds not processed, by reason; those lost in transport included."""
+    detections_by_class: dict[str, int]
+    latencies: tuple[LatencyRecord, ...]
+    node_memory_mb: tuple[float, ...]
+    """Resident memory of the node [MB], once a second."""
+    output_bag: str
+    pictures: tuple[str, ...]
+    logs: tuple[str, ...]
+    status: StatusText
+    checks: tuple[CheckRecord, ...]
+
+
 class ErrorRecord(Record):
     """The error that ended a command."""
 
     type: str
     subject: str
     problem: str
-    got: str | None
-    expected: str | None
-    hint: str | None
+    got: str | None = None
+    expected: str | None = None
+    hint: str | None = None
     problems: tuple[str, ...]
 
 
@@ -159,6 +191,7 @@ class Report(Record):
     export: tuple[ExportRecord, ...] | None = None
     verification: VerificationRecord | None = None
     inference: InferenceRecord | None = None
+    replay: ReplayRecord | None = None
     facts: Mapping[str, Any] | None = None
     """Result of commands that look and do not act, e.g. ``inspect``."""
     error: ErrorRecord | None = None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.reporting.result import (
     InferenceRecord,
     LatencyRecord,
+    ReplayRecord,
     Report,
     ScenarioRecord,
     TensorRecord,
@@ -28,6 +30,8 @@ def print_report(report: Report, console: Console) -> None:
         _print_verification(report.verification, console)
     if report.inference is not None:
         _print_inference(report.inference, console)
+    if report.replay is not None:
+        _print_replay(report.replay, console)
     if report.bundle and report.export is not None:
         console.print(f"bundle: {report.bundle}", soft_wrap=True)
 
@@ -114,9 +118,28 @@ def _print_causes(scenario: ScenarioRecord, console: Console) -> None:
 
 
 def _print_inference(record: InferenceRecord, console: Console) -> None:
-    found = ", ".join(f"{name} {count}" for name, count in record.detections_by_class.items())
-    console.print(f"{len(record.frames)} frames on {record.backend}:{record.device}; detections: {found}")
+    console.print(
+        f"{len(record.frames)} frames on {record.backend}:{record.device}; "
+        f"detections: {_counts(record.detections_by_class)}"
+    )
     console.print(latency_table(record.latencies))
+
+
+def _print_replay(record: ReplayRecord, console: Console) -> None:
+    console.print(
+        f"{record.sent} clouds sent at {record.rate_hz:g} Hz ({record.sent_bytes / 1e6:.0f} MB), "
+        f"{record.received} received by the node on {record.backend}:{record.device}, "
+        f"{record.processed} processed; dropped: {_counts(record.dropped)}",
+        soft_wrap=True,
+    )
+    console.print(f"detections: {_counts(record.detections_by_class)}", soft_wrap=True)
+    console.print(latency_table(record.latencies))
+    for check in record.checks:
+        console.print(f"  {status_text(check.status)}  {check.name}: {check.message}", soft_wrap=True)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
 
 
 def latency_table(records: tuple[LatencyRecord, ...]) -> RenderableType:

@@ -73,7 +73,7 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
         """Options in force, with the score thresholds of every class written out."""
         options = self._options
         bins = len(options.distance_bin_upper_limits)
-        scores = {name: (options.default_score_threshold,) * bins for name in self._config.class_names}
+        scores = dict.fromkeys(self._config.class_names, (options.default_score_threshold,) * bins)
         return {
             **options.model_dump(),
             "min_confidence_scores": {**scores, **options.min_confidence_scores},

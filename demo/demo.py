@@ -1,0 +1,225 @@
+"""The main job, end to end: a checkpoint becomes a verified bundle, and the bundle live detections.
+
+Weights and clouds are made here from a seed: nothing is downloaded. Until trained weights are part
+of the project, the boxes show that the chain works, not that the model has learnt anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from awml_deploy_core.errors import AwmlDeployError, ProcessError
+from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.logging_setup import configure_logging
+from awml_deploy_core.reporting import Report, write_json
+from awml_deploy_core.reporting.bev import write_bev
+from awml_deploy_core.reporting.terminal import print_report
+from awml_deploy_core.runner.reports import make_report
+from awml_deploy_ros.bag_clouds import CloudTopic
+from awml_deploy_ros.live import LiveSettings, Recording, play_live, read_recording, replay_record
+from awml_deploy_ros.live.monitor import LiveCounters
+from awml_deploy_ros.live.run import NODE_NAME, LiveProgress
+from awml_extractors.datasets.samples import open_samples
+
+CONFIG = Path(__file__).resolve().parents[1] / "config" / "centerpoint"
+STAND_IN = "Weights: a stand-in made from a seed, not trained. Its boxes mean nothing."
+PICTURES = 4
+
+
+class Demo:
+    """The steps, each on what the one before left in the output folder."""
+
+    def __init__(self, output: Path, sweeps: int, rate_hz: float, console: Console) -> None:
+        self.output = output
+        self.sweeps = sweeps
+        self.rate_hz = rate_hz
+        self.console = console
+        self.checkpoint = output / "checkpoint.pth"
+        self.bag = output / "input_bag"
+        self.live = output / "live"
+
+    def run(self) -> Report:
+        """Do everything and return the report of it.
+
+        Raises:
+            AwmlDeployError: A step could not be done.
+        """
+        start = time.monotonic()
+        self._clear()
+        self._headline(1, "a checkpoint and a bag of LiDAR sweeps")
+        self.console.print(f"[yellow]{STAND_IN}[/]")
+        with self.console.status("drawing and adjusting the stand-in weights"):
+            self._command(
+                "python", "-m", "awml_extractors.centerpoint.seeded", "demo", str(self.checkpoint)
+            )
+        self._command(
+            *("python", "-m", "awml_extractors.datasets.synthetic", str(self.bag)),
+            *("--sweeps", str(self.sweeps)),
+        )
+        self._headline(2, "export to ONNX, verification of ONNX Runtime against PyTorch")
+        self._command("awml-deploy", "run", str(CONFIG / "deploy.yaml"), "--json", str(self._built_json))
+        built = Report.model_validate_json(self._built_json.read_text(encoding="utf-8"))
+        self._headline(3, f"the node in its own process, the bag over DDS at {self.rate_hz:g} Hz")
+        source = CloudTopic.find(self.bag)
+        settings = LiveSettings(self.output / "bundle", CONFIG / "node.param.yaml", rate_hz=self.rate_hz)
+        with self._live_bar(source.count) as progress:
+            outcome = play_live(source, self.live, settings, progress)
+        recording = read_recording(outcome.output_bag, f"/{NODE_NAME}")
+        pictures = self._draw(recording)
+        replay = replay_record(source, settings, outcome, recording, pictures)
+        report = make_report(
+            "demo",
+            built.name,
+            seconds=time.monotonic() - start,
+            bundle=built.bundle,
+            export=built.export,
+            verification=built.verification,
+            replay=replay,
+            exit_code=ExitCode.PASSED if replay.status == "passed" else ExitCode.FAILED,
+        )
+        write_json(report, self.result_json)
+        return report
+
+    @property
+    def result_json(self) -> Path:
+        return self.output / "result.json"
+
+    @property
+    def _built_json(self) -> Path:
+        return self.output / "reports" / "run.json"
+
+    def _clear(self) -> None:
+        """Remove what an earlier demo left, and nothing else."""
+        for path in (self.bag, self.live, self.output / "bundle", self.output / "reports"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in (self.checkpoint, self.result_json):
+            path.unlink(missing_ok=True)
+        self.output.mkdir(parents=True, exist_ok=True)
+
+    def _headline(self, number: int, text: str) -> None:
+        self.console.print(f"\n[bold]{number}/3 {text}[/]")
+
+    def _command(self, program: str, *arguments: str) -> None:
+        """Run a command of the README and show it.
+
+        Raises:
+            ProcessError: It failed.
+        """
+        self.console.print(f"[cyan]$ {program} {' '.join(arguments)}[/]", soft_wrap=True)
+        environment = {
+            **os.environ,
+            "AWML_DEPLOY_CHECKPOINT": str(self.checkpoint),
+            "AWML_DEPLOY_WORK_DIR": str(self.output),
+            "AWML_DEPLOY_SAMPLES": str(self.bag),
+        }
+        executable = sys.executable if program == "python" else program
+        code = subprocess.run([executable, *arguments], env=environment, check=False).returncode
+        if code:
+            raise ProcessError(program, "failed", got=f"exit code {code}", hint="Its message is above.")
+
+    @contextmanager
+    def _live_bar(self, total: int) -> Iterator[LiveBar]:
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+        with Progress(*columns, console=self.console, transient=True) as bars:
+            yield LiveBar(bars, total, bars.add_task("starting", total=total, state=""))
+
+    def _draw(self, recording: Recording) -> list[Path]:
+        """Bird's-eye views of some frames: detections over their clouds."""
+        frames = recording.frames
+        chosen = np.unique(np.linspace(0, len(frames) - 1, PICTURES).astype(int)) if frames else ()
+        wanted = {frames[index].stamp_ns: frames[index] for index in chosen}
+        pictures = []
+        with self.console.status("drawing detections over points"):
+            for sample in open_samples(str(self.bag)):
+                frame = wanted.get(sample.input.stamp_ns)
+                if frame is None:
+                    continue
+                path = self.live / "pictures" / f"{sample.sample_id}.png"
+                path.parent.mkdir(exist_ok=True)
+                title = f"{sample.sample_id}: {len(frame.detections)} boxes of a stand-in model"
+                write_bev(path, sample.input.sweeps[0].columns, frame.detections, title=title)
+                pictures.append(path)
+        return pictures
+
+
+class LiveBar:
+    """Shows how far the live run is."""
+
+    def __init__(self, bars: Progress, total: int, task: TaskID) -> None:
+        self._bars = bars
+        self._total = total
+        self._task = task
+
+    def __call__(self, progress: LiveProgress) -> None:
+        words = {"start": "loading the model", "play": "playing", "finish": "finishing"}
+        counters = progress.counters
+        self._bars.update(
+            self._task,
+            description=words[progress.phase],
+            completed=counters.accounted,
+            state=counters_text(counters),
+        )
+
+
+def counters_text(counters: LiveCounters) -> str:
+    """Counters in one line."""
+    dropped = ", ".join(f"{reason} {count}" for reason, count in (counters.dropped or {}).items())
+    return f"{counters.received} in, {counters.processed} processed, dropped: {dropped or 'none'}"
+
+
+def summarise(report: Report, demo: Demo, console: Console) -> None:
+    """Tables, and where everything is."""
+    replay = report.replay
+    assert replay is not None
+    print_report(report.model_copy(update={"export": None, "verification": None}), console)
+    console.print(f"\nmodel bundle: {report.bundle}", soft_wrap=True)
+    console.print(f"recorded output bag: {replay.output_bag}", soft_wrap=True)
+    console.print(f"JSON result: {demo.result_json}", soft_wrap=True)
+    for picture in replay.pictures:
+        console.print(f"picture: {picture}", soft_wrap=True)
+    console.print(f"logs: {demo.live}", soft_wrap=True)
+    colour = "green" if replay.status == "passed" else "red"
+    console.print(f"[bold {colour}]demo {replay.status}[/] in {report.seconds:.0f} s. {STAND_IN}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; the exit code is 0 only if every step was done and every check passed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=Path("output/demo"), help="default: %(default)s")
+    parser.add_argument("--sweeps", type=int, default=100, help="default: %(default)s")
+    parser.add_argument("--rate", type=float, default=10.0, help="[Hz], default: %(default)s")
+    options = parser.parse_args(arguments)
+    if options.sweeps < 1:
+        parser.error("--sweeps takes at least 1")
+    configure_logging()
+    # Another demo or node on this machine must not answer.
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    console = Console(highlight=False)
+    demo = Demo(options.output.resolve(), options.sweeps, options.rate, console)
+    try:
+        report = demo.run()
+    except AwmlDeployError as error:
+        console.print(f"[bold red]demo failed[/] {type(error).__name__}: ", end="")
+        console.print(str(error), markup=False, soft_wrap=True)
+        return int(ExitCode.BAD_INPUT)
+    except KeyboardInterrupt:
+        console.print("interrupted")
+        return int(ExitCode.INTERRUPTED)
+    summarise(report, demo, console)
+    return report.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

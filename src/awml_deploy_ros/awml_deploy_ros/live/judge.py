@@ -1,0 +1,86 @@
+"""From what happened in a live run to a record with a verdict."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from awml_deploy_core.reporting.build import check_record, latency_records
+from awml_deploy_core.reporting.result import ReplayRecord
+from awml_deploy_core.verification import CheckResult, Status, Verdict
+from awml_deploy_ros.bag_clouds import CloudTopic
+from awml_deploy_ros.live.recording import Recording
+from awml_deploy_ros.live.run import LiveOutcome, LiveSettings
+
+
+def replay_record(
+    source: CloudTopic,
+    settings: LiveSettings,
+    outcome: LiveOutcome,
+    recording: Recording,
+    pictures: Sequence[Path] = (),
+) -> ReplayRecord:
+    """The record of a live run, judged.
+
+    Dropped clouds do not fail the run, as long as the node said why; clouds without a known fate,
+    frames missing from the recording and a node that did not end cleanly do.
+    """
+    frames, counters = recording.frames, recording.counters
+    checks = tuple(_checks(source, settings, outcome, recording))
+    counts: Counter[str] = Counter()
+    for frame in frames:
+        counts.update(frame.detections.count_by_class())
+    return ReplayRecord(
+        source=f"{source.bag}#{source.name}",
+        backend=settings.backend,
+        device=settings.device,
+        rate_hz=settings.rate_hz,
+        seconds=outcome.seconds,
+        sent=outcome.sent,
+        sent_bytes=outcome.sent_bytes,
+        late=outcome.late,
+        received=counters.received,
+        processed=counters.processed,
+        dropped=dict(counters.dropped or {}),
+        detections_by_class=dict(counts),
+        latencies=latency_records(
+            [frame.stages for frame in frames], [frame.end_to_end_ms for frame in frames]
+        ),
+        node_memory_mb=outcome.node_memory_mb,
+        output_bag=str(outcome.output_bag),
+        pictures=tuple(str(path) for path in pictures),
+        logs=tuple(str(path) for path in outcome.logs),
+        status=Verdict(checks).status.value,
+        checks=tuple(check_record(check) for check in checks),
+    )
+
+
+def _checks(
+    source: CloudTopic, settings: LiveSettings, outcome: LiveOutcome, recording: Recording
+) -> Iterator[CheckResult]:
+    counters, frames = recording.counters, recording.frames
+    expected = source.count * settings.loops
+    yield _check("whole bag played", outcome.sent == expected, f"{outcome.sent} of {expected} clouds sent")
+    yield _check(
+        "every cloud accounted for",
+        counters.accounted == outcome.sent,
+        f"{outcome.sent} sent, {counters.processed} processed, "
+        f"{counters.accounted - counters.processed} dropped with a reason, "
+        f"{outcome.sent - counters.accounted} without",
+    )
+    yield _check("clouds processed", counters.processed > 0, f"{counters.processed} processed")
+    yield _check(
+        "every frame recorded",
+        len(frames) == counters.processed,
+        f"{len(frames)} frames in the recording of {counters.processed} processed",
+    )
+    yield _check(
+        "node ended cleanly",
+        outcome.node_exit_code == 0,
+        f"the node's exit code is {outcome.node_exit_code}",
+    )
+
+
+def _check(name: str, passed: bool, message: str) -> CheckResult:
+    return CheckResult(name, Status.PASSED if passed else Status.FAILED, message)

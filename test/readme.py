@@ -1,0 +1,34 @@
+"""Reads the commands out of the README so that tests can run them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOCK = re.compile(r"(?:<!--\s*(?P<marker>[a-z ]+?)\s*-->\s*\n)?```bash\n(?P<body>.*?)```", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class CommandBlock:
+    """One fenced ``bash`` block and the marker of the HTML comment above it."""
+
+    line: int
+    marker: str
+    commands: tuple[str, ...]
+
+
+def command_blocks(readme: Path) -> list[CommandBlock]:
+    """All ``bash`` blocks; backslash-continued lines are joined, comments dropped."""
+    text = readme.read_text()
+    blocks = []
+    for match in _BLOCK.finditer(text):
+        body = match["body"].replace("\\\n", " ")
+        commands = tuple(
+            re.sub(r"\s+#.*$", "", line).strip()
+            for line in body.splitlines()
+            if line.strip() and not line.strip().startswith("#")
+        )
+        line = text.count("\n", 0, match.start("body")) + 1
+        blocks.append(CommandBlock(line, match["marker"] or "", commands))
+    return blocks
