@@ -12,7 +12,7 @@ BUILD_STAMP := install/.build-done
 REQUIREMENTS := $(wildcard requirements/*.txt)
 SOURCES := $(shell find src launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*.egg-info/*' 2>/dev/null)
 
-.PHONY: demo test build setup lint unit-test system-test bench clean help
+.PHONY: demo test shell build setup lint unit-test system-test bench clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: build ## linters, colcon test over all packages, system tests
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit-test
 	@$(MAKE) --no-print-directory system-test
+
+shell: build ## a shell in which the commands of the README work
+	@$(WITH_ENV) bash
 
 setup: $(SETUP_STAMP) ## virtual environment with ROS 2 from wheels
 build: $(BUILD_STAMP) ## colcon build of all packages

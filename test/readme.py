@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"(?:<!--\s*(?P<marker>[a-z ]+?)\s*-->\s*\n)?```bash\n(?P<body>.*?)```", re.DOTALL)
+_BLOCK = re.compile(
+    r"(?:<!--\s*(?P<marker>[A-Za-z0-9 ]+?)\s*-->\s*\n)?```bash\n(?P<body>.*?)```", re.DOTALL
+)
 
 
 @dataclass(frozen=True)

@@ -36,3 +36,20 @@ def test_a_frame_counts_the_points_of_all_sweeps() -> None:
     frame = PointCloudFrame((Sweep(three), Sweep(two, time_lag=0.1)))
     assert frame.num_points == 5
     assert PointCloudFrame.single(three, "base_link", 7).num_points == 3
+
+
+@pytest.mark.parametrize("kind", ["<f4", ">f4", "<f8"])
+def test_points_without_finite_coordinates_are_counted(kind: str) -> None:
+    points = np.ones((6, 4), kind)
+    assert PointColumns.from_array(points).count_non_finite() == 0
+    points[1, 0] = np.nan
+    points[2, 2] = np.inf
+    points[3, 1], points[3, 2] = np.inf, -np.inf
+    points[4, 3] = np.nan  # Intensity is no coordinate.
+    assert PointColumns.from_array(points).count_non_finite() == 3
+
+
+def test_huge_and_integer_coordinates_are_finite() -> None:
+    assert PointColumns.from_array(np.full((9, 3), 3e38, np.float32)).count_non_finite() == 0
+    assert PointColumns.from_array(np.ones((9, 3), np.int16)).count_non_finite() == 0
+    assert PointColumns.from_array(np.ones((0, 3), np.float32)).count_non_finite() == 0

@@ -20,7 +20,7 @@ from sensor_msgs.msg import PointCloud2
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.pipeline import StageLatency
 from awml_deploy_ros import logging_bridge, ros_parameters
-from awml_deploy_ros.cloud_input import field_mapping
+from awml_deploy_ros.cloud_input import field_mapping, frame_of
 from awml_deploy_ros.counters import DropReason, FrameCounters
 from awml_deploy_ros.diagnostics import health_status, latency_status, to_diagnostics
 from awml_deploy_ros.frame import HeaderAge, ProcessedFrame, header_age
@@ -124,7 +124,11 @@ class CenterPointNode(LifecycleNode):
 
     def _configure(self) -> None:
         settings = NodeSettings.from_values(ros_parameters.read(self, AT_START))
-        self._mapping = field_mapping(settings.field_mapping)
+        self._decode = partial(
+            frame_of,
+            mapping=field_mapping(settings.field_mapping),
+            check_is_dense=settings.check_is_dense,
+        )
         start = time.monotonic()
         model = self._open_model(settings)
         self._resources.callback(model.pipeline.close)
@@ -155,7 +159,7 @@ class CenterPointNode(LifecycleNode):
         self._monitor = HealthMonitor(time.monotonic_ns())
         self._worker = InferenceWorker(
             lambda: self._pipeline,
-            self._mapping,
+            self._decode,
             self._counters,
             self._publish,
             self._report_error,

@@ -101,6 +101,13 @@ TABLE: tuple[ParameterSpec, ...] = (
         "Field of the cloud that holds the intensity (0 to 255); used where the cloud has it, "
         "empty to ignore it.",
     ),
+    ParameterSpec(
+        "check_is_dense",
+        "bool",
+        True,
+        "Refuse a cloud that says is_dense but has NaN or infinite coordinates; false leaves such "
+        "points out, as in a cloud that is not dense.",
+    ),
     ParameterSpec("markers.lifetime_ms", "double", 500.0, "Lifetime of a marker [ms].", _DURATION_MS),
     ParameterSpec(
         "latency_window", "int", 1000, "Frames over which latency percentiles are taken.", (10, 100000)
@@ -247,6 +254,7 @@ class NodeSettings:
     outputs: tuple[str, ...]
     field_mapping: Mapping[str, str]
     """Field of the cloud by column: x, y, z and, if wanted, intensity."""
+    check_is_dense: bool
     marker_lifetime_ms: float
     latency_window: int
 
@@ -275,6 +283,7 @@ class NodeSettings:
             warm_up_frames=values["warm_up_frames"],
             outputs=tuple(dict.fromkeys(values["outputs"])),
             field_mapping={axis: field for axis, field in columns.items() if field},
+            check_is_dense=values["check_is_dense"],
             marker_lifetime_ms=values["markers.lifetime_ms"],
             latency_window=values["latency_window"],
         )

@@ -11,9 +11,8 @@ from typing import Any
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import AwmlDeployError, PointCloudError
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, StageLatencies
-from awml_deploy_core.pointcloud2 import FieldMapping
 from awml_deploy_core.points import PointCloudFrame
-from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud, frame_of
+from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud
 from awml_deploy_ros.counters import DropReason, FrameCounters
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.process import FatalErrors
@@ -27,7 +26,8 @@ class InferenceWorker:
 
     pipeline: Callable[[], DetectionPipeline]
     """The pipeline of the next frame, so that options change between frames only."""
-    mapping: FieldMapping
+    decode: Callable[[Any], PointCloudFrame]
+    """Turns a sensor_msgs/PointCloud2 into a frame, or raises a PointCloudError."""
     counters: FrameCounters
     publish: Callable[[ProcessedFrame], None]
     report_error: Callable[[DropReason, AwmlDeployError], None]
@@ -63,7 +63,7 @@ class InferenceWorker:
         clock.add("queue", (time.monotonic_ns() - cloud.arrival_ns) * 1e-6)
         try:
             with clock.stage("decode"):
-                sample = frame_of(cloud.message, self.mapping)
+                sample = self.decode(cloud.message)
             detections, latencies, counts = self.pipeline().infer(sample)
         except PointCloudError as error:
             self._drop(DropReason.MALFORMED, error)

@@ -56,6 +56,17 @@ def test_a_malformed_cloud_is_a_typed_error() -> None:
         frame_of(truncated_cloud(), MAPPING)
 
 
+def test_a_dense_cloud_with_nan_is_malformed_unless_that_is_allowed() -> None:
+    points = np.ones((4, 4), np.float32)
+    points[2, 1] = np.nan
+    message = cloud_of(points)
+    with pytest.raises(PointCloudError, match=r"is_dense: is true.*1 of 4 points"):
+        frame_of(message, MAPPING)
+    assert frame_of(message, MAPPING, check_is_dense=False).num_points == 4
+    message.is_dense = False
+    assert frame_of(message, MAPPING).num_points == 4
+
+
 def test_two_columns_of_one_field_are_refused() -> None:
     with pytest.raises(ParameterError):
         field_mapping({"x": "x", "y": "x", "z": "z"})

@@ -1,0 +1,114 @@
+"""``make demo`` did what it says, and says so only then."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from conftest import ROOT, DemoRun
+
+from awml_deploy_core.reporting import Report
+from awml_deploy_ros.live import read_recording
+
+SWEEPS = 100
+STAGES = ("decode", "voxelize", "encode", "scatter", "backbone_head", "decode_boxes", "nms", "publish")
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    header = path.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", header[16:24])
+    return width, height
+
+
+def test_the_demo_passes_and_says_what_happened(demo: DemoRun) -> None:
+    assert demo.exit_code == 0, demo.output
+    for words in ("pts_backbone_neck_head.onnx", "matched one to one", "latency in ms", "end_to_end"):
+        assert words in demo.output
+    assert "a stand-in made from a seed, not trained" in demo.output
+    for path in (demo.folder / "result.json", demo.folder / "live" / "output_bag", demo.folder / "bundle"):
+        assert str(path) in demo.output
+        assert path.exists()
+
+
+def test_the_result_accounts_for_every_cloud(demo: DemoRun) -> None:
+    replay = demo.result["replay"]
+    assert replay["sent"] == SWEEPS
+    assert replay["processed"] + sum(replay["dropped"].values()) == SWEEPS
+    assert replay["processed"] > SWEEPS // 2
+    assert sum(replay["detections_by_class"].values()) > 0
+    assert [record["stage"] for record in replay["latencies"]] == ["queue", *STAGES, "end_to_end"]
+    assert all(record["p50"] <= record["p99"] <= record["max"] for record in replay["latencies"])
+    assert {check["status"] for check in replay["checks"]} == {"passed"}
+
+
+def test_the_result_can_be_read_back(demo: DemoRun) -> None:
+    text = (demo.folder / "result.json").read_text()
+    report = Report.model_validate_json(text)
+    assert report.verification is not None
+    assert report.verification.scenarios[0].status == "passed"
+    assert report.verification.scenarios[0].boxes_matched > 0
+
+
+def test_the_output_bag_holds_every_processed_frame(demo: DemoRun) -> None:
+    recording = read_recording(demo.folder / "live" / "output_bag", "/centerpoint")
+    replay = demo.result["replay"]
+    assert len(recording.frames) == replay["processed"]
+    assert len({frame.stamp_ns for frame in recording.frames}) == len(recording.frames)
+    boxes = sum(len(frame.detections) for frame in recording.frames)
+    assert boxes == sum(replay["detections_by_class"].values())
+
+
+def test_the_pictures_are_pictures(demo: DemoRun) -> None:
+    pictures = demo.result["replay"]["pictures"]
+    assert len(pictures) == 4
+    for picture in map(Path, pictures):
+        width, height = png_size(picture)
+        assert width > 1000
+        assert height > 300
+
+
+def test_a_node_that_dies_fails_the_demo_and_leaves_nothing_running(tmp_path: Path) -> None:
+    """Kills the node as soon as it is active."""
+    demo = subprocess.Popen(
+        [sys.executable, "demo/demo.py", "--output", str(tmp_path), "--sweeps", "60"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    log = tmp_path / "live" / "centerpoint_node.log"
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and "active on" in log.read_text()):
+        assert time.monotonic() < deadline
+        assert demo.poll() is None, demo.communicate()[0]
+        time.sleep(0.05)
+    (node,) = processes_with(str(tmp_path), "centerpoint_node")
+    os.kill(node, signal.SIGKILL)
+    output, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 2, output
+    assert "ProcessError: centerpoint_node: ended with code -9" in output
+    assert "demo passed" not in output
+    assert processes_with(str(tmp_path)) == []
+    assert not (tmp_path / "live" / "output_bag").exists()
+    assert not (tmp_path / "result.json").exists()
+
+
+def processes_with(*words: str) -> list[int]:
+    """Processes whose command line contains every word."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if all(word in line for word in words):
+            found.append(int(entry.name))
+    return found
