@@ -18,7 +18,7 @@ setup(
     install_requires=[
         "filelock>=3.12",
         "numpy>=1.24",
-        "pydantic>=2.5",
+        "pydantic>=2.8",
         "PyYAML>=6",
         "rich>=13",
         "typing_extensions>=4.5",

@@ -26,6 +26,8 @@ class FakeState:
     """What a test sees and steers, shared by all pipelines made with other options."""
 
     closed: bool = False
+    entered: int = 0
+    """Frames whose inference began."""
     frames: list[int] = field(default_factory=list)
     """Points of every frame, in order."""
     infer_s: float = 0.0
@@ -71,6 +73,7 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
     def _infer(
         self, sample: PointCloudFrame, clock: StageClock, tap: TensorTap | None
     ) -> tuple[Detections, Mapping[str, int]]:
+        self.state.entered += 1
         with clock.stage("backbone_head"):
             if self.state.gate is not None:
                 assert self.state.gate.wait(10)

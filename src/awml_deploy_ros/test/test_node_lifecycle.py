@@ -1,7 +1,6 @@
 """The node over real DDS, with a fake model."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -106,8 +105,8 @@ def test_bad_clouds_are_counted_and_reported_and_the_node_goes_on() -> None:
         assert wait_until(lambda: any(s.status[0].level == b"\x01" for s in diagnostics))
         h.models.state.failure = inference_failure()
         h.publisher.publish(cloud_of(POINTS))
-        assert wait_until(lambda: h.node._counters.snapshot().received == 2)
-        time.sleep(0.1)
+        assert wait_until(lambda: h.models.state.entered == 1)
+        assert wait_until(lambda: h.node._counters.snapshot().dropped["inference_error"] == 1)
         h.models.state.failure = None
         h.publisher.publish(cloud_of(POINTS))
         assert wait_until(lambda: frames)
@@ -127,8 +126,7 @@ def test_the_latest_cloud_wins_while_inference_runs() -> None:
         for number in range(1, 5):
             h.publisher.publish(cloud_of(POINTS, stamp=(number, 0)))
             assert wait_until(lambda number=number: counters.snapshot().received == number)
-            if number == 1:
-                time.sleep(0.1)
+            assert wait_until(lambda: h.models.state.entered == 1)
         h.models.state.gate.set()
         assert wait_until(lambda: len(frames) == 2)
         assert [frame.header.stamp.sec for frame in frames] == [1, 4]
@@ -156,17 +154,17 @@ def test_deactivating_counts_the_cloud_that_waits() -> None:
         h.activate()
         counters = h.node._counters
         h.publisher.publish(cloud_of(POINTS))
-        assert wait_until(lambda: counters.snapshot().received == 1)
-        time.sleep(0.1)
+        assert wait_until(lambda: h.models.state.entered == 1)
         h.publisher.publish(cloud_of(POINTS))
         assert wait_until(lambda: counters.snapshot().received == 2)
 
-        def finish_once_unsubscribed() -> None:
-            assert wait_until(lambda: h.node._subscription is None)
-            time.sleep(0.1)
+        worker = h.node._worker
+
+        def finish_once_stopped() -> None:
+            assert wait_until(lambda: worker._queue._closed)
             h.models.state.gate.set()
 
-        thread = threading.Thread(target=finish_once_unsubscribed)
+        thread = threading.Thread(target=finish_once_stopped)
         thread.start()
         assert h.change(Transition.TRANSITION_DEACTIVATE)
         thread.join()

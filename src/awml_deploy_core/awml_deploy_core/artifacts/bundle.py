@@ -30,8 +30,6 @@ class ModelBundle:
     """Components in execution order."""
     manifest: Manifest | None
     """None for a foreign bundle: one this suite did not write."""
-    verified: bool
-    """Whether every file's content was compared with the manifest."""
 
     @classmethod
     def open(cls, folder: Path, *, verify: bool = True) -> ModelBundle:
@@ -75,7 +73,7 @@ class ModelBundle:
                 f"its model configuration is not one of family {manifest.family}",
                 problems=error.problems or (str(error),),
             ) from error
-        return cls(folder, family, config, manifest.components, manifest, verify)
+        return cls(folder, family, config, manifest.components, manifest)
 
     @classmethod
     def _open_foreign(cls, folder: Path) -> ModelBundle:
@@ -93,7 +91,7 @@ class ModelBundle:
                     f"is a {name} bundle that lacks files",
                     problems=[f"{file} is missing" for file in missing],
                 )
-            return cls(folder, family, config, specs, None, False)
+            return cls(folder, family, config, specs, None)
         raise ArtifactError(
             folder,
             "is not a model bundle",

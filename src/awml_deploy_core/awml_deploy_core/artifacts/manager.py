@@ -13,6 +13,7 @@ from awml_deploy_core.errors import ArtifactError
 Origin = Literal["registered", "configured", "derived"]
 
 PYTORCH = "pytorch"
+ONNXRUNTIME = "onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class ArtifactManager:
         """
         return self._resolve(PYTORCH, "checkpoint file", "checkpoint_path", self._checkpoint, folder=False)
 
-    def resolve_onnx_artifact(self, backend: str = "onnxruntime") -> Artifact:
+    def resolve_onnx_artifact(self, backend: str = ONNXRUNTIME) -> Artifact:
         """The bundle folder a backend reads its ONNX files from.
 
         Raises:

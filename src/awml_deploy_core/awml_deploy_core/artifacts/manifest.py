@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from platform import python_version
 from typing import Annotated, Any
@@ -15,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError, TensorMismatchError
 from awml_deploy_core.files import io_errors, sha256_file, write_text
+from awml_deploy_core.packages import installed_versions
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -109,7 +108,7 @@ class Provenance(_Frozen):
             checkpoint=SourceRecord.of(checkpoint) if checkpoint else None,
             deploy_config=SourceRecord.of(deploy_config) if deploy_config else None,
             export=export or {},
-            versions=installed_versions(),
+            versions={"python": python_version(), **installed_versions(_PACKAGES)},
         )
 
 
@@ -171,6 +170,9 @@ class Manifest(_Frozen):
         Args:
             folder: The bundle.
             hashes: Whether to compare contents; without, presence and sizes only.
+
+        Raises:
+            ArtifactError: A file cannot be read.
         """
         problems = []
         for record in self.files:
@@ -188,14 +190,3 @@ class Manifest(_Frozen):
             if spec.onnx_file not in recorded
         ]
         return problems
-
-
-def installed_versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
-    """Versions of Python and of those packages that are installed, without importing them."""
-    versions = {"python": python_version()}
-    for name in packages:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
+from typing_extensions import NamedTuple, Self
 
 from awml_deploy_core.pipeline.latency import StageClock, StageLatencies
 from awml_deploy_core.runtime.session import Session, Tensors
@@ -75,13 +75,17 @@ class InferencePipeline(ABC, Generic[InputT, OutputT]):
         """Do what would make the first frame slower than the others."""
 
     def infer(self, sample: InputT) -> InferenceResult[OutputT]:
-        """Run one frame."""
+        """Run one frame.
+
+        Raises:
+            AwmlDeployError: The sample is malformed, or a session failed.
+        """
         clock = StageClock()
         output, counts = self._infer(sample, clock, None)
         return InferenceResult(output, clock.result(), counts)
 
     def trace(self, sample: InputT) -> tuple[InferenceResult[OutputT], TensorTap]:
-        """Run one frame and keep every component's tensors."""
+        """Run one frame and keep every component's tensors; raises as :meth:`infer`."""
         clock, tap = StageClock(), TensorTap()
         output, counts = self._infer(sample, clock, tap)
         return InferenceResult(output, clock.result(), counts), tap

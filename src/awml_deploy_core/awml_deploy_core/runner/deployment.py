@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from awml_deploy_core.artifacts import ArtifactManager, BundleWriter, ModelBundle, Provenance, SourceRecord
-from awml_deploy_core.artifacts.manager import PYTORCH
+from awml_deploy_core.artifacts.manager import ONNXRUNTIME, PYTORCH
 from awml_deploy_core.config import LoadedConfig
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import ConfigError
@@ -91,6 +91,7 @@ class DeploymentRunner:
                 ),
                 produced_by={artifact.path.name: artifact.produced_by for artifact in exported},
             )
+        self._artifacts.register_artifact(ONNXRUNTIME, deploy.bundle)
         _LOG.info("wrote bundle", extra={"bundle": str(deploy.bundle), "components": len(records)})
         return records
 

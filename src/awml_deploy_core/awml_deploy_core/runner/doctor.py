@@ -15,7 +15,7 @@ from typing import Any
 from awml_deploy_core.device import CPU, DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.family import available_families, load_family
-from awml_deploy_core.reporting.machine import package_versions
+from awml_deploy_core.packages import installed_versions
 from awml_deploy_core.runtime.cuda_driver import cuda_device_count
 from awml_deploy_core.runtime.registry import available_backends, load_backend
 
@@ -86,7 +86,7 @@ def _python() -> Finding:
 
 def _packages() -> list[Finding]:
     findings = []
-    versions = package_versions((*_PACKAGES, "onnxruntime-gpu"))
+    versions = installed_versions((*_PACKAGES, "onnxruntime-gpu"))
     for name in _PACKAGES:
         version = versions.get(name) or versions.get(f"{name}-gpu")
         hint = "" if version else f"pip install {_REQUIREMENTS.get(name, name)}"
@@ -154,7 +154,7 @@ def _ros() -> list[Finding]:
     distro = os.environ.get("ROS_DISTRO", "")
     findings = [_module("ros", "rclpy", _ros_hint("rclpy", distro), distro)]
     rmw = os.environ.get("RMW_IMPLEMENTATION", RMW)
-    installed = bool(package_versions((f"ros-{rmw.replace('_', '-')}",))) or _in_ament_index(rmw)
+    installed = bool(installed_versions((f"ros-{rmw.replace('_', '-')}",))) or _in_ament_index(rmw)
     hint = "" if installed else _ros_hint(rmw, distro)
     findings.append(Finding("ros", rmw, installed, "installed" if installed else "not installed", hint))
     for name in (*_MESSAGES, *_OPTIONAL_MESSAGES):

@@ -38,32 +38,29 @@ class Binding:
 def bind(
     spec: ComponentSpec, inputs: Sequence[GraphTensor], outputs: Sequence[GraphTensor], source: object
 ) -> Binding:
-    """Match a graph's tensors to a spec by name, or by index where only the names differ.
+    """Match a graph's tensors to a spec: same order, and the same names or entirely other ones.
 
     The exchange format with the vehicle's own node fixes the order of the tensors, not their
-    names. Index binding therefore needs the same number of tensors, each compatible with the spec
-    at its position, and no spec name at another position: a graph with the right names in another
-    order is bound by name, one with some of them misplaced is ambiguous.
+    names. A graph with the right names in another order would run here and be decoded wrongly
+    there, so it is refused like one with some names misplaced. Index binding, where only the
+    names differ, needs the same number of tensors, each compatible with the spec at its position.
 
     Args:
         spec: What the component must look like.
         inputs: The graph's inputs in order.
-        outputs: The graph's outputs in order; more than the spec names are allowed when the
-            names match.
+        outputs: The graph's outputs in order; more may follow those of the spec where the names
+            match.
         source: The file, for the error.
 
     Raises:
         ArtifactError: The graph contradicts the spec; every offending tensor is listed.
     """
-    named_inputs = {tensor.name: tensor for tensor in inputs}
-    named_outputs = {tensor.name: tensor for tensor in outputs}
-    by_name = {t.name for t in spec.inputs} == set(named_inputs) and all(
-        t.name in named_outputs for t in spec.outputs
-    )
+    kept = outputs[: len(spec.outputs)]
+    by_name = _names(inputs) == _names(spec.inputs) and _names(kept) == _names(spec.outputs)
     if by_name:
         problems = [
-            *_incompatible("input", spec.inputs, [named_inputs[t.name] for t in spec.inputs]),
-            *_incompatible("output", spec.outputs, [named_outputs[t.name] for t in spec.outputs]),
+            *_incompatible("input", spec.inputs, inputs),
+            *_incompatible("output", spec.outputs, kept),
         ]
     else:
         problems = [
@@ -78,9 +75,11 @@ def bind(
             hint="Check that the file belongs to this model and that the model configuration is the "
             "one it was exported with.",
         )
-    if by_name:
-        return Binding(tuple(t.name for t in spec.inputs), tuple(t.name for t in spec.outputs), False)
-    return Binding(tuple(t.name for t in inputs), tuple(t.name for t in outputs), True)
+    return Binding(_names(inputs), _names(kept), not by_name)
+
+
+def _names(tensors: Sequence[GraphTensor] | Sequence[TensorSpec]) -> tuple[str, ...]:
+    return tuple(tensor.name for tensor in tensors)
 
 
 def _by_index_problems(kind: str, specs: Sequence[TensorSpec], tensors: Sequence[GraphTensor]) -> list[str]:

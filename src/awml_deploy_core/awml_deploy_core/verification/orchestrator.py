@@ -112,6 +112,9 @@ class VerificationOrchestrator:
                     for index in range(len(samples)):
                         checks += self._run_sample(scenario, samples, index, reference, test)
                         self._progress(f"verify {scenario.name}", index + 1, len(samples))
+                    if all(check.status is Status.SKIPPED for check in checks):
+                        message = f"none of the {len(samples)} samples could be compared"
+                        checks.append(_outcome(scenario, Status.FAILED, message))
         result = ScenarioResult(scenario, tuple(checks), time.monotonic() - start)
         counts = ", ".join(f"{number} {state}" for state, number in result.verdict.counts().items())
         _LOG.info(

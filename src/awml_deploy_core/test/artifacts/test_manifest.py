@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 
 from awml_deploy_core.artifacts import FileRecord, Manifest, Provenance, SourceRecord
-from awml_deploy_core.artifacts.manifest import installed_versions
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import sha256_file
@@ -163,7 +162,3 @@ def test_provenance_of_now_is_in_utc_and_names_sources_without_their_folder(tmp_
 def test_a_missing_checkpoint_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be read"):
         Provenance.now(checkpoint=tmp_path / "no.pth")
-
-
-def test_packages_that_are_not_installed_have_no_version() -> None:
-    assert set(installed_versions(("numpy", "no-such-package"))) == {"python", "numpy"}

@@ -15,7 +15,6 @@ from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.pipeline import StageLatencies, StageLatency
 from awml_deploy_core.reporting import Report, to_json, write_json
 from awml_deploy_core.reporting.build import error_record, exit_code, latency_records, verification_record
-from awml_deploy_core.reporting.machine import package_versions
 from awml_deploy_core.reporting.terminal import print_report
 from awml_deploy_core.runner.reports import make_report
 from awml_deploy_core.verification import (
@@ -146,6 +145,12 @@ def test_latency_percentiles_by_stage_and_total() -> None:
     assert latency_records([]) == ()
 
 
+def test_the_end_to_end_latency_takes_the_place_of_the_sum() -> None:
+    frames = [StageLatencies((StageLatency("a", 1.0),))] * 3
+    a, end_to_end = latency_records(frames, [2.0, 3.0, 4.0])
+    assert (a.stage, end_to_end.stage, end_to_end.p50, end_to_end.max) == ("a", "end_to_end", 3.0, 4.0)
+
+
 def test_errors_keep_all_their_parts() -> None:
     error = ConfigError("deploy.yaml", "has 2 problems", problems=("a", "b"), hint="fix them", got=3)
     record = error_record(error)
@@ -156,7 +161,3 @@ def test_errors_keep_all_their_parts() -> None:
         "fix them",
     )
     assert json.loads(to_json(make_report("run", "x", error=record)))["error"]["subject"] == "deploy.yaml"
-
-
-def test_versions_are_those_installed() -> None:
-    assert set(package_versions(("numpy", "not-a-package"))) == {"numpy"}

@@ -36,18 +36,22 @@ def test_same_names_bind_by_name() -> None:
     assert not binding.by_index
 
 
-@given(st.permutations([0, 1, 2]))
-def test_same_names_in_any_order_bind_by_name(order: list[int]) -> None:
+@given(st.permutations([0, 1, 2]).filter(lambda order: order != [0, 1, 2]))
+def test_the_right_names_in_another_order_are_refused(order: list[int]) -> None:
+    """The vehicle's own node binds by index: reg and rot have the same shape."""
     inputs, outputs = graph(SPEC, ["canvas"], ["reg", "rot", "height"])
-    binding = bind(SPEC, inputs, [outputs[i] for i in order], "head.onnx")
-    assert binding.outputs == ("reg", "rot", "height")
-    assert not binding.by_index
+    with pytest.raises(ArtifactError, match=r"expected .* at position") as caught:
+        bind(SPEC, inputs, [outputs[i] for i in order], "head.onnx")
+    misplaced = sum(i != place for place, i in enumerate(order))
+    assert sum("at position" in problem for problem in caught.value.problems) == misplaced
 
 
-def test_an_extra_output_is_allowed_when_the_names_match() -> None:
+def test_extra_outputs_may_follow_when_the_names_match() -> None:
     inputs, outputs = graph(SPEC, ["canvas"], ["reg", "rot", "height"])
     extra = GraphTensor("debug", "float32", (1,))
-    assert bind(SPEC, inputs, [extra, *outputs], "x").outputs == ("reg", "rot", "height")
+    assert bind(SPEC, inputs, [*outputs, extra], "x").outputs == ("reg", "rot", "height")
+    with pytest.raises(ArtifactError):
+        bind(SPEC, inputs, [extra, *outputs], "x")
 
 
 def test_other_names_bind_by_index() -> None:

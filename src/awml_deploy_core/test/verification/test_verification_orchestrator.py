@@ -174,9 +174,17 @@ def test_failing_sample_is_an_error_and_the_next_still_runs() -> None:
     assert result.verdict.checks[0].details["sample"] == "s0"
 
 
-def test_empty_cloud_compares_outputs_only() -> None:
-    result = verify(pipeline(), samples(1, points=0))
-    assert [check.details["component"] for check in result.verdict.checks] == ["output"]
+def test_a_run_over_empty_clouds_alone_compared_nothing_and_fails() -> None:
+    result = verify(pipeline(), samples(2, points=0))
+    assert [check.status for check in result.verdict.checks] == [Status.SKIPPED] * 2 + [Status.FAILED]
+    assert "no component ran" in result.verdict.checks[0].message
+    assert "none of the 2 samples" in result.verdict.checks[-1].message
+    assert result.verdict.status is Status.FAILED
+
+
+def test_an_empty_cloud_among_others_is_reported_and_does_not_fail() -> None:
+    result = verify(pipeline(), [*samples(1), *samples(1, points=0)])
+    assert result.verdict.counts() == {"passed": 5, "failed": 0, "skipped": 1, "error": 0}
     assert result.verdict
 
 
