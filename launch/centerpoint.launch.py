@@ -8,12 +8,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    OpaqueFunction,
-    SetEnvironmentVariable,
-    Shutdown,
-)
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
@@ -73,7 +68,8 @@ def _arguments() -> list[DeclareLaunchArgument]:
             "large_cloud_transport",
             default_value="true",
             choices=BOOL,
-            description="Give Fast DDS room for large clouds, unless a profile is set already.",
+            description="Give this node's Fast DDS room for large messages, unless a profile is set "
+            "already. The process that publishes the clouds needs the same.",
         ),
         DeclareLaunchArgument(
             "log_level",
@@ -88,13 +84,17 @@ def _start(context: LaunchContext) -> list:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    # launch_ros only warns of a missing file and would start the node with other parameters.
+    if not Path(value("param_file")).is_file():
+        raise RuntimeError(f"param_file: {value('param_file')} is not a file")
     overrides = {
-        spec.name: int(value(spec.name)) if spec.type == "int" else value(spec.name)
+        spec.name: _integer(spec.name, value(spec.name)) if spec.type == "int" else value(spec.name)
         for spec in TABLE
         if spec.launch_argument and value(spec.name) != FROM_FILE
     }
     switches = {name: value(name) == "true" for name in ("use_sim_time", "autostart")}
     respawn = value("respawn") == "true"
+    environment = large_cloud_environment() if value("large_cloud_transport") == "true" else {}
     node = LifecycleNode(
         package=PACKAGE,
         executable="centerpoint_node",
@@ -108,19 +108,32 @@ def _start(context: LaunchContext) -> list:
             ("~/output/objects", value("output/objects")),
         ],
         ros_arguments=["--log-level", value("log_level")],
+        # For this process only: SetEnvironmentVariable would reach all later ones of an including file.
+        additional_env=environment,
         output="both",
         emulate_tty=True,
         respawn=respawn,
         respawn_delay=1.0,
         on_exit=None if respawn else [OpaqueFunction(function=_shut_down_once)],
     )
-    environment = large_cloud_environment() if value("large_cloud_transport") == "true" else {}
-    return [*(SetEnvironmentVariable(name, path) for name, path in environment.items()), node]
+    return [node]
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise RuntimeError(f"{name}: {text!r} is not an integer") from None
 
 
 def _shut_down_once(context: LaunchContext) -> list:
     # A second shutdown, after Ctrl-C, makes launch_ros fail and the exit code lie.
-    return [] if context.is_shutdown else [Shutdown(reason="the node ended")]
+    if context.is_shutdown:
+        return []
+    # After a Shutdown the launch would end with 0, whatever became of the node.
+    if code := context.locals.event.returncode:
+        raise RuntimeError(f"the node ended with exit code {code}")
+    return [Shutdown(reason="the node ended")]
 
 
 def generate_launch_description() -> LaunchDescription:

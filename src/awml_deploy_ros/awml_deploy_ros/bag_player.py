@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from awml_deploy_core.errors import BagError, ParameterError
 from awml_deploy_core.files import write_text
 from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
 from awml_deploy_ros.process import FatalErrors, run
+from awml_deploy_ros.transport import large_cloud_environment
 
 Stamps = Literal["keep", "now"]
 Progress = Callable[[int, int], None]
@@ -187,6 +189,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """Play a bag; print what was sent."""
     argv = sys.argv if args is None else ["bag_player", *args]
     chosen = _parser().parse_args(remove_ros_args(argv)[1:])
+
+    # Whether clouds get through depends on the process that publishes them. Fast DDS reads this when
+    # the first node is made.
+    os.environ.update(large_cloud_environment())
 
     def body(fatal: FatalErrors) -> None:
         options = PlaybackOptions(

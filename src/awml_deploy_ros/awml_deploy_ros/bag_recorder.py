@@ -66,7 +66,7 @@ class BagFile:
             raise BagError(path, "exists already", hint="Choose another path or remove it.")
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter(dict.fromkeys(topics, 0))
         self._store = typestore_for(*{kind.split("/")[0] for kind in topics.values()})
         # The files inside are named after the folder, so the temporary one lies a level deeper.
         self._folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -128,7 +128,7 @@ class BagRecorder(Node):
         bag, self._bag = self._bag, None
         bag.finish()
         counts = ", ".join(f"{topic} {count}" for topic, count in sorted(bag.counts.items()))
-        self.get_logger().info(f"recorded {bag.path}: {counts or 'no messages'}")
+        self.get_logger().info(f"recorded {bag.path}: {counts}")
 
     def _write(self, topic: str, data: bytes) -> None:
         if self._bag is not None:

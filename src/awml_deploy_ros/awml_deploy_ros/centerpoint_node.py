@@ -9,9 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
@@ -22,7 +20,12 @@ from awml_deploy_core.pipeline import StageLatency
 from awml_deploy_ros import logging_bridge, ros_parameters
 from awml_deploy_ros.cloud_input import field_mapping, frame_of
 from awml_deploy_ros.counters import DropReason, FrameCounters
-from awml_deploy_ros.diagnostics import health_status, latency_status, to_diagnostics
+from awml_deploy_ros.diagnostics import (
+    DiagnosticsPublisher,
+    health_status,
+    latency_status,
+    unconfigured_status,
+)
 from awml_deploy_ros.frame import HeaderAge, ProcessedFrame, header_age
 from awml_deploy_ros.health import Health, HealthLimits, HealthMonitor, Level
 from awml_deploy_ros.latency import RollingLatency
@@ -39,10 +42,8 @@ from awml_deploy_ros.parameters import (
 )
 from awml_deploy_ros.process import FatalErrors, run_node
 from awml_deploy_ros.qos_events import lost_message_events
-from awml_deploy_ros.topics import DIAGNOSTICS, POINT_CLOUD
+from awml_deploy_ros.topics import POINT_CLOUD
 from awml_deploy_ros.worker import InferenceWorker
-
-_DIAGNOSTICS_PERIOD_NS = 1_000_000_000
 
 
 class CenterPointNode(LifecycleNode):
@@ -67,6 +68,9 @@ class CenterPointNode(LifecycleNode):
         self._log_handler = logging_bridge.connect(self.get_logger())
         ros_parameters.declare(self, AT_START)
         self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._configure_error = ""
+        interval_ms = self.get_parameter("diagnostics.validation_callback_interval_ms").value
+        self._diagnostics = DiagnosticsPublisher(self, interval_ms * 1e-3, self._judge)
 
     def start(self) -> None:
         """Configure and activate where the parameter ``autostart`` says so."""
@@ -80,6 +84,7 @@ class CenterPointNode(LifecycleNode):
         """Stop and free everything, in whatever state the node is."""
         self._unsubscribe()
         self._release()
+        self._diagnostics.close()
         logging_bridge.disconnect(self._log_handler)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -88,7 +93,8 @@ class CenterPointNode(LifecycleNode):
                 self._configure()
             except AwmlDeployError as error:
                 self._release()
-                self.get_logger().error(f"{type(error).__name__}: {error}")
+                self._configure_error = f"{type(error).__name__}: {error}"
+                self.get_logger().error(self._configure_error)
                 return TransitionCallbackReturn.FAILURE
             return TransitionCallbackReturn.SUCCESS
         return TransitionCallbackReturn.ERROR
@@ -123,6 +129,7 @@ class CenterPointNode(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _configure(self) -> None:
+        self._configure_error = ""
         settings = NodeSettings.from_values(ros_parameters.read(self, AT_START))
         self._decode = partial(
             frame_of,
@@ -134,6 +141,8 @@ class CenterPointNode(LifecycleNode):
         self._resources.callback(model.pipeline.close)
         class_names = warm_up(model.pipeline, settings.warm_up_frames)
         self._declare_options(model.pipeline.option_values())
+        if unknown := ros_parameters.unknown(self):
+            self.get_logger().warning(f"parameters that this node does not have: {', '.join(unknown)}")
         self._pipeline = with_options(model.pipeline, pipeline_options(self._values()))
         self._counters = FrameCounters()
         self._latency = RollingLatency(settings.latency_window)
@@ -143,7 +152,6 @@ class CenterPointNode(LifecycleNode):
             OutputContext(self, model.identity, self._counters, self._age_of, settings.marker_lifetime_ms),
         )
         self._resources.callback(self._outputs.close)
-        self._start_diagnostics()
         self._model = model
         identity = model.identity
         self.get_logger().info(
@@ -209,38 +217,19 @@ class CenterPointNode(LifecycleNode):
             self.get_parameter("diagnostics.max_acceptable_consecutive_delay_ms").value,
         )
 
-    def _start_diagnostics(self) -> None:
-        publisher = self.create_publisher(DiagnosticArray, DIAGNOSTICS.name, 10)
-        self._resources.callback(self.destroy_publisher, publisher)
-        period = self.get_parameter("diagnostics.validation_callback_interval_ms").value * 1e-3
-        # The ROS clock may be simulated and stand still.
-        timer = self.create_timer(
-            period, partial(self._diagnose, publisher), clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-        self._resources.callback(self.destroy_timer, timer)
-        self._last_level: Level | None = None
-        self._last_published_ns = 0
-
-    def _diagnose(self, publisher: Any) -> None:
-        assert self._model is not None
-        now_ns = time.monotonic_ns()
+    def _judge(self, now_ns: int) -> tuple[Health, tuple[Any, ...]]:
+        name = self.get_fully_qualified_name()
+        if self._model is None:
+            error = self._configure_error
+            health = Health(Level.ERROR, error) if error else Health(Level.OK, "unconfigured")
+            return health, (unconfigured_status(name, health),)
         active = self._worker is not None
         health = self._monitor.judge(now_ns, self._limits()) if active else Health(Level.OK, "inactive")
-        due = now_ns - self._last_published_ns >= _DIAGNOSTICS_PERIOD_NS
-        if health.level == self._last_level and not due:
-            return
-        self._last_level, self._last_published_ns = health.level, now_ns
-        name = self.get_fully_qualified_name()
         identity = self._model.identity
         state = "active" if active else "inactive"
-        publisher.publish(
-            to_diagnostics(
-                self.get_clock().now().to_msg(),
-                (
-                    health_status(name, state, health, self._monitor, self._counters.snapshot(), identity),
-                    latency_status(name, health, self._latency.summaries(), identity),
-                ),
-            )
+        return health, (
+            health_status(name, state, health, self._monitor, self._counters.snapshot(), identity),
+            latency_status(name, health, self._latency.summaries(), identity),
         )
 
     def _declare_options(self, options: Mapping[str, Any]) -> None:

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
+from rclpy.node import Node
 
 from awml_deploy_ros.counters import CounterSnapshot
-from awml_deploy_ros.health import Health, HealthMonitor
+from awml_deploy_ros.health import Health, HealthMonitor, Level
 from awml_deploy_ros.latency import LatencySummary
 from awml_deploy_ros.model import ModelIdentity
+from awml_deploy_ros.topics import DIAGNOSTICS
+
+_PERIOD_NS = 1_000_000_000
+
+
+class DiagnosticsPublisher:
+    """Judges a node at an interval; publishes when the level changes and every second.
+
+    It runs on the steady clock, because the ROS clock may be simulated and stand still.
+
+    Args:
+        node: The node that is judged.
+        interval_s: Time between two judgements [s].
+        judge: Gives the node's health and its statuses at a monotonic time [ns].
+    """
+
+    def __init__(
+        self, node: Node, interval_s: float, judge: Callable[[int], tuple[Health, Iterable[Any]]]
+    ) -> None:
+        self._node = node
+        self._judge = judge
+        self._last_level: Level | None = None
+        self._last_published_ns = 0
+        self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS.name, 10)
+        self._timer = node.create_timer(
+            interval_s, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def close(self) -> None:
+        """Destroy the timer and the publisher."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _tick(self) -> None:
+        now_ns = time.monotonic_ns()
+        health, statuses = self._judge(now_ns)
+        if health.level == self._last_level and now_ns - self._last_published_ns < _PERIOD_NS:
+            return
+        self._last_level, self._last_published_ns = health.level, now_ns
+        self._publisher.publish(to_diagnostics(self._node.get_clock().now().to_msg(), statuses))
 
 
 def to_diagnostics(stamp: Any, statuses: Iterable[Any]) -> Any:
@@ -18,6 +61,11 @@ def to_diagnostics(stamp: Any, statuses: Iterable[Any]) -> Any:
     message = DiagnosticArray(status=list(statuses))
     message.header.stamp = stamp
     return message
+
+
+def unconfigured_status(node_name: str, health: Health) -> Any:
+    """DiagnosticStatus of a node without a model."""
+    return _status(f"{node_name}: processing", health, {"state": "unconfigured"}, "")
 
 
 def health_status(

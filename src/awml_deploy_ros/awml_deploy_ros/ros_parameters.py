@@ -21,6 +21,7 @@ _TYPES = {
     "double[]": Parameter.Type.DOUBLE_ARRAY,
     "string[]": Parameter.Type.STRING_ARRAY,
 }
+_TYPE_HINT = "A double needs a decimal point (1.0); the text y needs quotes, or YAML reads a boolean."
 
 
 def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
@@ -52,17 +53,21 @@ def declare(node: Node, specs: Iterable[ParameterSpec]) -> None:
             all problems are listed.
     """
     problems = []
+    hint = None
     for spec in specs:
         try:
             node.declare_parameter(spec.name, spec.default, descriptor(spec))
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        except InvalidParameterTypeException as error:
+            problems.append(f"{spec.name}: {error}")
+            hint = _TYPE_HINT
+        except InvalidParameterValueException as error:
             problems.append(f"{spec.name}: {error}")
     if problems:
         raise ParameterError(
             "node parameters",
             "are invalid",
             problems=problems,
-            hint="A double needs a decimal point (1.0); the text y needs quotes, or YAML reads a boolean.",
+            hint=hint,
         )
 
 
@@ -71,6 +76,13 @@ def undeclare(node: Node, specs: Iterable[ParameterSpec]) -> None:
     for spec in specs:
         if node.has_parameter(spec.name):
             node.undeclare_parameter(spec.name)
+
+
+def unknown(node: Node) -> list[str]:
+    """Names that a parameter file or argument sets and the node does not declare."""
+    # rclpy has no public way to ask for overrides that nobody declared.
+    overrides: dict[str, Any] = getattr(node, "_parameter_overrides", {})
+    return sorted(name for name in overrides if not node.has_parameter(name))
 
 
 def read(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class FakeState:
 
     closed: bool = False
     entered: int = 0
-    """Frames whose inference began."""
+    """Frames with points, so not those that warm up, whose inference began."""
     frames: list[int] = field(default_factory=list)
     """Points of every frame, in order."""
     infer_s: float = 0.0
@@ -73,7 +73,7 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
     def _infer(
         self, sample: PointCloudFrame, clock: StageClock, tap: TensorTap | None
     ) -> tuple[Detections, Mapping[str, int]]:
-        self.state.entered += 1
+        self.state.entered += sample.num_points > 0
         with clock.stage("backbone_head"):
             if self.state.gate is not None:
                 assert self.state.gate.wait(10)

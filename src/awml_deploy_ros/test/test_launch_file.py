@@ -1,6 +1,7 @@
 """The launch file; needs launch and launch_ros, which no package index has."""
 
 import importlib.util
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -84,15 +85,27 @@ def test_arguments_reach_the_node(module, context) -> None:
 
 
 def test_the_end_of_the_node_ends_the_launch_once(module, context) -> None:
+    context.extend_locals({"event": SimpleNamespace(returncode=0)})
     assert len(module._shut_down_once(context)) == 1
+    context.extend_locals({"event": SimpleNamespace(returncode=-9)})
+    with pytest.raises(RuntimeError, match="exit code -9"):
+        module._shut_down_once(context)
     context._set_is_shutdown(True)
     assert module._shut_down_once(context) == []
 
 
 def test_the_users_transport_profile_stands(module, context, monkeypatch) -> None:
-    sets = launch.actions.SetEnvironmentVariable
     monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
     monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
-    assert len([a for a in module._start(context) if isinstance(a, sets)]) == 1
+    assert len(started_node(module, context).additional_env) == 1
     monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "mine.xml")
-    assert [a for a in module._start(context) if isinstance(a, sets)] == []
+    assert not started_node(module, context).additional_env
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("param_file", "/nowhere/node.param.yaml"), ("num_threads", "many")]
+)
+def test_a_wrong_argument_is_named(module, context, name, value) -> None:
+    context.launch_configurations[name] = value
+    with pytest.raises(RuntimeError, match=f"^{name}: .*{value}"):
+        module._start(context)

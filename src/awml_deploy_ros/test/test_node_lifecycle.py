@@ -174,8 +174,13 @@ def test_deactivating_counts_the_cloud_that_waits() -> None:
 
 def test_a_node_that_cannot_be_configured_stays_unconfigured(capfd) -> None:
     with Harness(model_path="") as h:
+        diagnostics = h.collect(DiagnosticArray, "/diagnostics")
+        assert wait_until(lambda: diagnostics and diagnostics[-1].status[0].message == "unconfigured")
+        assert diagnostics[-1].status[0].level == b"\x00"
         assert not h.configure()
         assert h.state() == STATES["unconfigured"]
+        assert wait_until(lambda: diagnostics[-1].status[0].level == b"\x02")
+        assert "ParameterError" in diagnostics[-1].status[0].message
         assert h.fatal.error is None
     assert "ParameterError: node parameters" in capfd.readouterr().err
 
@@ -276,6 +281,14 @@ def test_what_the_table_forbids_is_refused() -> None:
         )
     assert [result.successful for result in results] == [False] * 4
     assert "read-only" in results[3].reason
+
+
+def test_parameters_that_nobody_reads_are_named(capfd) -> None:
+    misspelt = {"output": ["frame"], f"{SCORES}S": [0.4]}
+    with Harness(**misspelt) as h:
+        assert h.configure()
+    line = "parameters that this node does not have: " + ", ".join(sorted(misspelt))
+    assert line in capfd.readouterr().err
 
 
 def test_thresholds_of_the_parameter_file_reach_the_model() -> None:
