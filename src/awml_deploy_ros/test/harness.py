@@ -28,6 +28,14 @@ STATES = {
     "finalized": State.PRIMARY_STATE_FINALIZED,
 }
 NODE = "/ns/centerpoint"
+SERVICES = {
+    "change_state": ChangeState,
+    "get_state": GetState,
+    "set_parameters": SetParameters,
+    "set_parameters_atomically": SetParametersAtomically,
+    "get_parameters": GetParameters,
+    "describe_parameters": DescribeParameters,
+}
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
@@ -56,6 +64,12 @@ class Harness:
         self.publisher = self.peer.create_publisher(
             PointCloud2, f"{NODE}/input/pointcloud", qos_profile_sensor_data
         )
+        # Before anything spins: endpoints that come and go while others are matched are sometimes
+        # never matched themselves.
+        self._clients = {
+            service: self.peer.create_client(kind, f"{NODE}/{service}")
+            for service, kind in SERVICES.items()
+        }
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._executor.add_node(self.peer)
@@ -86,19 +100,17 @@ class Harness:
         self.peer.create_subscription(kind, name, messages.append, 50)
         return messages
 
-    def call(self, kind: Any, service: str, request: Any) -> Any:
-        client = self.peer.create_client(kind, f"{NODE}/{service}")
+    def call(self, service: str, request: Any) -> Any:
+        client = self._clients[service]
         assert client.wait_for_service(timeout_sec=10.0)
-        response = client.call(request)
-        self.peer.destroy_client(client)
-        return response
+        return client.call(request)
 
     def change(self, transition: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
-        return bool(self.call(ChangeState, "change_state", request).success)
+        return bool(self.call("change_state", request).success)
 
     def state(self) -> int:
-        return int(self.call(GetState, "get_state", GetState.Request()).current_state.id)
+        return int(self.call("get_state", GetState.Request()).current_state.id)
 
     def configure(self) -> bool:
         return self.change(Transition.TRANSITION_CONFIGURE)
@@ -113,18 +125,18 @@ class Harness:
     def set_parameters(self, **values: Any) -> list[Any]:
         """Set parameters one by one."""
         request = SetParameters.Request(parameters=_messages(values))
-        return list(self.call(SetParameters, "set_parameters", request).results)
+        return list(self.call("set_parameters", request).results)
 
     def set_atomically(self, **values: Any) -> Any:
         request = SetParametersAtomically.Request(parameters=_messages(values))
-        return self.call(SetParametersAtomically, "set_parameters_atomically", request).result
+        return self.call("set_parameters_atomically", request).result
 
     def get_parameter(self, name: str) -> Any:
-        return self.call(GetParameters, "get_parameters", GetParameters.Request(names=[name])).values[0]
+        return self.call("get_parameters", GetParameters.Request(names=[name])).values[0]
 
     def describe(self, names: list[str]) -> list[Any]:
         request = DescribeParameters.Request(names=names)
-        return list(self.call(DescribeParameters, "describe_parameters", request).descriptors)
+        return list(self.call("describe_parameters", request).descriptors)
 
 
 def _messages(values: dict[str, Any]) -> list[Any]:
