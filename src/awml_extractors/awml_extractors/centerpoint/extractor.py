@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,49 +20,38 @@ _MAX_SAMPLE_VOXELS = 1024
 """Pillars of the sample input: a trace needs few, and the largest variant takes a gigabyte."""
 
 
-class _ChannelConversion(nn.Module):
-    """Applies a ChannelMap to a tensor ``[B, c, h, w]``."""
-
-    order: Tensor
-    signs: Tensor
-
-    def __init__(self, channels: ChannelMap) -> None:
-        super().__init__()
-        self.register_buffer("order", torch.tensor(channels.order))
-        signs = None
-        if any(sign != 1.0 for sign in channels.signs):
-            signs = torch.tensor(channels.signs).reshape(1, -1, 1, 1)
-        self.register_buffer("signs", signs)
-
-    def forward(self, value: Tensor) -> Tensor:
-        swapped = value.index_select(1, self.order)
-        return swapped if self.signs is None else swapped * self.signs
-
-
 class BackboneNeckHead(nn.Module):
-    """Canvas to head outputs in the configured convention; shares the model's parameters."""
+    """Canvas to head outputs in the configured convention.
+
+    The conversion from mmdet3d's convention is in the weights of the last convolutions, so the
+    graph has no nodes for it and gives its outputs in their order. Backbone and neck are the
+    model's own; the head is a copy.
+    """
 
     def __init__(self, model: CenterPoint, target: HeadConvention) -> None:
         super().__init__()
         self.pts_backbone = model.pts_backbone
         self.pts_neck = model.pts_neck
-        self.pts_bbox_head = model.pts_bbox_head
-        conversions = {}
+        self.pts_bbox_head = copy.deepcopy(model.pts_bbox_head)
+        branches = cast(nn.ModuleDict, self.pts_bbox_head.task_heads[0])
         maps = {"dim": dim_map(MMDET3D_CONVENTION, target), "rot": rot_map(MMDET3D_CONVENTION, target)}
         for name, channels in maps.items():
-            if not channels.is_identity:
-                channels = channels.with_variance() if model.config.has_variance else channels
-                conversions[name] = _ChannelConversion(channels)
-        self.conversions = nn.ModuleDict(conversions)
-        self.output_names = tuple(model.config.head_outputs)
+            last = cast(nn.Conv2d, cast(nn.Sequential, branches[name])[-1])
+            _convert(last, channels.with_variance() if model.config.has_variance else channels)
 
     def forward(self, spatial_features: Tensor) -> tuple[Tensor, ...]:
         """``[1, F, ny, nx]`` to heatmap, reg, height, dim, rot, vel ``[1, c, h, w]``."""
-        outputs = self.pts_bbox_head(self.pts_neck(self.pts_backbone(spatial_features)))
-        return tuple(
-            self.conversions[name](value) if name in self.conversions else value
-            for name, value in zip(self.output_names, outputs, strict=True)
-        )
+        outputs: tuple[Tensor, ...] = self.pts_bbox_head(self.pts_neck(self.pts_backbone(spatial_features)))
+        return outputs
+
+
+def _convert(conv: nn.Conv2d, channels: ChannelMap) -> None:
+    """Apply a ChannelMap to the outputs of a convolution, exactly: a sign does not round."""
+    order, signs = list(channels.order), torch.tensor(channels.signs).to(conv.weight)
+    with torch.no_grad():
+        conv.weight.copy_(conv.weight[order] * signs.reshape(-1, 1, 1, 1))
+        bias = conv.get_parameter("bias")
+        bias.copy_(bias[order] * signs)
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ class CenterPointComponentExtractor:
     config: CenterPointConfig
 
     def extract(self, model: nn.Module) -> tuple[ExportableComponent, ...]:
-        """Both components in eval mode, sharing the model's parameters, with seeded samples.
+        """Both components in eval mode with seeded samples; all but the head share the model's parameters.
 
         Raises:
             ExportError: ``model`` is not a CenterPoint of this configuration.
