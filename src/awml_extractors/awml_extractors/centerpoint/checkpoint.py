@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -41,9 +42,12 @@ IGNORED_PREFIXES = ("data_preprocessor.", "pts_bbox_head.loss_")
 """Entries of a state dict that belong to training or to pre-processing, not to the network."""
 IGNORED_SUFFIX = ".num_batches_tracked"
 """Batch normalisation's step counter: some tools drop it, and inference does not use it."""
+_MMENGINE_COUNTER, _TORCH_COUNTER = "steps", "n_averaged"
+"""What averaged models of mmengine and of torch count their updates in, beside the weights."""
 
 _NETWORK_PARTS = "pts_voxel_encoder|pts_backbone|pts_neck|pts_bbox_head|data_preprocessor"
 _NETWORK_KEY = re.compile(rf"((?:[^.]+\.)*?)(?:{_NETWORK_PARTS})\.")
+_PROTOCOL_HINT = "If it is a checkpoint, save it again with the pickle protocol of torch.save, 2."
 _NESTING_KEYS = ("state_dict", "model", "model_state_dict")
 _UNREADABLE = (
     OSError,
@@ -97,7 +101,8 @@ def read_state_dict(path: Path, *, prefer_ema: bool = True) -> dict[str, Tensor]
     """The network's tensors of a checkpoint by mmdet3d's names, without wrappers' prefixes.
 
     mmengine's EMAHook swaps the two sets when it saves, so that ``state_dict`` holds the averaged
-    weights and ``ema_state_dict`` the raw ones; elsewhere ``ema_state_dict`` is what it says.
+    weights and ``ema_state_dict`` the raw ones; elsewhere ``ema_state_dict`` is what it says. Its
+    step counter tells that mmengine wrote it, also after other entries of the file were removed.
 
     Raises:
         CheckpointError: The file is missing, damaged, not a checkpoint, or contains pickled code.
@@ -120,7 +125,9 @@ def read_state_dict(path: Path, *, prefer_ema: bool = True) -> dict[str, Tensor]
 def _load(path: Path) -> Any:
     try:
         _check_sums(path)
-        with torch.serialization.safe_globals(_stand_ins()):
+        with torch.serialization.safe_globals(_stand_ins()), warnings.catch_warnings():
+            # torch remarks on another pickle protocol before it fails over it.
+            warnings.simplefilter("ignore", UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(path, "does not exist") from None
@@ -131,13 +138,22 @@ def _load(path: Path) -> Any:
                 "refers to code that is not allowed in a checkpoint",
                 got=refused.group(1),
                 hint="Save only the weights: torch.save({'state_dict': model.state_dict()}, path).",
-            ) from error
-        reason = str(error).splitlines()[0] if str(error) else ""
+            ) from None
         raise CheckpointError(
             path,
             "is not a readable checkpoint (damaged, truncated or another kind of file)",
-            got=f"{type(error).__name__} {reason}".strip(),
-        ) from error
+            got=f"{type(error).__name__} {_reason(error)}".strip(),
+            hint=_PROTOCOL_HINT if "Unsupported operand" in str(error) else None,
+        ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """First line of an error without torch's advice to load the file unsafely."""
+    text = str(error)
+    if "weights_only" in text:
+        found = re.search(r"WeightsUnpickler error:\s*(.*)", text)
+        return found.group(1) if found else ""
+    return text.splitlines()[0] if text else ""
 
 
 def _check_sums(path: Path) -> None:
@@ -177,12 +193,15 @@ def _select(content: Mapping[Any, Any], *, prefer_ema: bool) -> Mapping[Any, Any
     else:
         plain = None
     if isinstance(ema, Mapping):
-        swapped_by_mmengine = "steps" in ema and "message_hub" in content
-        averaged, raw = (plain, ema) if swapped_by_mmengine else (ema, plain)
+        averaged, raw = (plain, ema) if _MMENGINE_COUNTER in ema else (ema, plain)
         chosen = averaged if prefer_ema or raw is None else raw
         if chosen is not None:
-            return {key: value for key, value in chosen.items() if key != "steps"}
-    return content if plain is None else plain
+            return _without_counters(chosen)
+    return _without_counters(content if plain is None else plain)
+
+
+def _without_counters(state: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    return {key: value for key, value in state.items() if key not in (_MMENGINE_COUNTER, _TORCH_COUNTER)}
 
 
 def _network_entries(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -214,6 +233,8 @@ def _problems(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> li
             problems.append(f"{key}: dtype {value.dtype}, expected {wanted.dtype}")
         elif not torch.isfinite(value).all():
             problems.append(f"{key}: contains NaN or infinity")
+        elif key.endswith("running_var") and (value < 0).any():
+            problems.append(f"{key}: contains negative variances")
     problems += [
         f"{key}: unexpected, shape {list(value.shape)}"
         for key, value in state.items()

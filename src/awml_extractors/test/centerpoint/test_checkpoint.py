@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
@@ -90,10 +91,11 @@ def test_entries_of_training_are_ignored(tmp_path: Path) -> None:
     assert_loaded(small(), save(tmp_path / "c.pth", {**weights(), **extra}), weights())
 
 
-def test_mmengine_saves_averaged_weights_as_state_dict(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extra", [{"message_hub": {}}, {}], ids=["whole", "stripped"])
+def test_mmengine_saves_averaged_weights_as_state_dict(tmp_path: Path, extra: dict[str, Any]) -> None:
     averaged, raw = weights(seed=1), weights(seed=2)
     content = {
-        "message_hub": {},
+        **extra,
         "state_dict": averaged,
         "ema_state_dict": {
             "steps": torch.tensor(9),
@@ -103,6 +105,18 @@ def test_mmengine_saves_averaged_weights_as_state_dict(tmp_path: Path) -> None:
     path = save(tmp_path / "c.pth", content)
     assert_loaded(small(), path, averaged)
     assert_loaded(small(), path, raw, prefer_ema=False)
+
+
+def test_torch_saves_averaged_weights_as_what_they_are(tmp_path: Path) -> None:
+    model = CenterPoint(small())
+    model.load_state_dict(weights(seed=1))
+    averaged = torch.optim.swa_utils.AveragedModel(model).state_dict()
+    assert "n_averaged" in averaged
+    raw = weights(seed=2)
+    path = save(tmp_path / "c.pth", {"state_dict": raw, "ema_state_dict": averaged, "message_hub": {}})
+    assert_loaded(small(), path, weights(seed=1))
+    assert_loaded(small(), path, raw, prefer_ema=False)
+    assert_loaded(small(), save(tmp_path / "alone.pth", averaged), weights(seed=1))
 
 
 def test_ema_state_dict_of_others_is_what_it_says(tmp_path: Path) -> None:
@@ -168,9 +182,9 @@ def test_mmengine_log_loads_without_mmengine(tmp_path: Path, monkeypatch: pytest
 
 
 def test_allowed_names_are_scoped_to_the_loading(tmp_path: Path) -> None:
-    before = torch.serialization.get_safe_globals()
+    before = set(torch.serialization.get_safe_globals())
     load_checkpoint(small(), save(tmp_path / "c.pth", weights()))
-    assert torch.serialization.get_safe_globals() == before
+    assert set(torch.serialization.get_safe_globals()) == before
 
 
 def test_two_copies_of_the_network_are_refused(tmp_path: Path) -> None:
@@ -190,6 +204,7 @@ def test_every_deviation_is_listed(tmp_path: Path) -> None:
     state["pts_bbox_head.shared_conv.bn.bias"] = torch.zeros(7)
     state["pts_neck.deblocks.0.1.bias"] = torch.zeros(16, dtype=torch.int64)
     state["pts_neck.deblocks.0.1.weight"] = torch.full((16,), torch.nan)
+    state["pts_neck.deblocks.1.1.running_var"][3] = -0.5
     state["pts_backbone.extra"] = torch.zeros(2)
     problems = refused(small(), save(tmp_path / "c.pth", state)).problems
     assert sorted(problems) == [
@@ -198,6 +213,7 @@ def test_every_deviation_is_listed(tmp_path: Path) -> None:
         "pts_bbox_head.shared_conv.bn.bias: shape [7], expected [32]",
         "pts_neck.deblocks.0.1.bias: dtype torch.int64, expected torch.float32",
         "pts_neck.deblocks.0.1.weight: contains NaN or infinity",
+        "pts_neck.deblocks.1.1.running_var: contains negative variances",
     ]
 
 
@@ -205,3 +221,34 @@ def test_a_recognised_cause_is_in_the_error(tmp_path: Path) -> None:
     error = refused(small(), save(tmp_path / "c.pth", weights(small(head_kernel=3))))
     assert error.hint == "The branches' kernel is 3: set head_kernel to 3."
     assert "heatmap.1.weight" in str(error)
+
+
+class Code:
+    """Pickles as a call of a function."""
+
+    def __reduce__(self) -> Any:
+        return print, ("called",)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "content",
+    [b"\x80\x02garbage", b"\x80\x04K\x01.", b"not a pickle", pickle.dumps(Code(), protocol=4)],
+    ids=["damaged", "number", "text", "code"],
+)
+def test_errors_do_not_advise_to_load_unsafely(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "c.pth"
+    path.write_bytes(content)
+    error = refused(small(), path)
+    assert "weights_only" not in str(error)
+    assert len(str(error).splitlines()) == 1
+    assert error.__suppress_context__
+
+
+@pytest.mark.filterwarnings("error")
+def test_another_pickle_protocol_is_the_reason(tmp_path: Path) -> None:
+    path = tmp_path / "c.pth"
+    torch.save(weights(), path, pickle_protocol=4)
+    error = refused(small(), path)
+    assert "Unsupported operand" in str(error.got)
+    assert "protocol" in str(error.hint)
