@@ -7,6 +7,7 @@ also what the parameter files cannot express, because Autoware's node has it bui
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +17,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from awml_deploy_core.errors import ArtifactError
-from awml_deploy_core.files import write_text
-from awml_extractors.centerpoint import class_remapper
+from awml_deploy_core.files import io_errors, write_text
+from awml_extractors.centerpoint import autoware_node, class_remapper
+from awml_extractors.centerpoint.class_remapper import RemapRule
 from awml_extractors.centerpoint.config import (
     AUTOWARE_CONVENTION,
     CenterPointConfig,
     HeadConvention,
+    OnnxFile,
     RawFeature,
 )
 from awml_extractors.centerpoint.variants import config_problems
@@ -31,14 +34,7 @@ DEPLOY_METADATA = "deploy_metadata.yaml"
 VERSION = "v4.1"
 
 _VERSION = re.compile(r"[vV]?(\d+)\.(\d+)")
-_RAW_FEATURES: dict[int, tuple[RawFeature, ...]] = {
-    3: ("x", "y", "z"),
-    4: ("x", "y", "z", "time_lag"),
-    5: ("x", "y", "z", "intensity", "time_lag"),
-}
-"""What Autoware's pre-processing fills for each ``point_feature_size``."""
-_AUTOWARE_POINTS_PER_VOXEL = 32
-_AUTOWARE_PILLAR_FEATURES = 32
+_LOG = logging.getLogger(__name__)
 
 
 class _Strict(BaseModel):
@@ -53,6 +49,8 @@ class _ScoreThresholds(_Strict):
 class _ModelParams(_Strict):
     class_names: list[str]
     point_feature_size: int
+    point_features: list[RawFeature] | None = None
+    """What the size means; only in bundles of channels that Autoware does not have."""
     max_voxel_size: int = Field(ge=1)
     point_cloud_range: list[float] = Field(min_length=6, max_length=6)
     voxel_size: list[float] = Field(min_length=3, max_length=3)
@@ -66,9 +64,9 @@ class _ModelParams(_Strict):
 
 class _MlPackage(_Strict):
     version: str
-    encoder_onnx_path: str
+    encoder_onnx_path: OnnxFile
     encoder_engine_path: str
-    head_onnx_path: str
+    head_onnx_path: OnnxFile
     head_engine_path: str
     class_remapper_param_path: str
     trt_precision: str
@@ -82,20 +80,32 @@ class _DeployMetadata(BaseModel):
 
     point_features: tuple[RawFeature, ...] | None = None
     intensity_scale: float = 1.0
-    max_points_per_voxel: int = _AUTOWARE_POINTS_PER_VOXEL
-    pillar_features: int = _AUTOWARE_PILLAR_FEATURES
+    max_points_per_voxel: int = autoware_node.POINTS_PER_VOXEL
+    pillar_features: int = autoware_node.PILLAR_FEATURES
     head_convention: HeadConvention = AUTOWARE_CONVENTION
 
 
 def write_bundle_files(config: CenterPointConfig, folder: Path) -> None:
     """Write the three files, each whole or not at all.
 
+    A model that Autoware's node cannot run is written all the same, with a warning: this suite can.
+
     Raises:
         ArtifactError: A file cannot be written.
     """
+    if reasons := autoware_node.reasons_against(config):
+        _LOG.warning("Autoware's own node cannot run this model as it is: %s", "; ".join(reasons))
+    for name in (config.voxel_encoder_onnx, config.backbone_neck_head_onnx):
+        if (parent := Path(name).parent) != Path():
+            with io_errors(folder / parent, "cannot be made"):
+                (folder / parent).mkdir(parents=True, exist_ok=True)
     _write_yaml(folder / ML_PACKAGE, {"/**": {"ros__parameters": _ml_package(config)}})
+    # The node on the vehicle decodes as Autoware does, whatever decoder is configured here.
+    options = config.postprocess
+    rules = options.class_remapper if options.remap_classes is not False else ()
     _write_yaml(
-        folder / class_remapper.FILE_NAME, {"/**": {"ros__parameters": class_remapper.parameters()}}
+        folder / class_remapper.FILE_NAME,
+        {"/**": {"ros__parameters": class_remapper.parameters(rules or ())}},
     )
     _write_yaml(
         folder / DEPLOY_METADATA,
@@ -128,23 +138,24 @@ def read_bundle(folder: Path) -> CenterPointConfig | None:
     parameters = _ros_parameters(path)
     _check_version(path, parameters.get("version"))
     package = _validate(_MlPackage, parameters, path)
+    rules = None
     if (remapper := folder / package.class_remapper_param_path).is_file():
-        class_remapper.check(_ros_parameters(remapper), remapper)
+        rules = class_remapper.parse_parameters(_ros_parameters(remapper), remapper)
     metadata = _DeployMetadata()
     if (extra := folder / DEPLOY_METADATA).is_file():
         content = _read_yaml(extra)
         if isinstance(content, Mapping):
             metadata = _validate(_DeployMetadata, content.get("centerpoint") or {}, extra)
-    return _config(package, metadata, path)
+    return _config(package, metadata, rules, path)
 
 
 def _ml_package(config: CenterPointConfig) -> dict[str, Any]:
     options = config.postprocess
     bins = options.distance_bin_upper_limits
-    scores = {
-        name: list(options.min_confidence_scores.get(name, (options.default_score_threshold,) * len(bins)))
-        for name in config.class_names
-    }
+    scores = {name: list(options.score_thresholds(name)) for name in config.class_names}
+    features = None
+    if config.point_features != autoware_node.RAW_FEATURES.get(config.num_raw_features):
+        features = list(config.point_features)
     return _MlPackage(
         version=VERSION,
         encoder_onnx_path=config.voxel_encoder_onnx,
@@ -156,6 +167,7 @@ def _ml_package(config: CenterPointConfig) -> dict[str, Any]:
         model_params=_ModelParams(
             class_names=list(config.class_names),
             point_feature_size=config.num_raw_features,
+            point_features=features,
             max_voxel_size=config.max_voxels,
             point_cloud_range=list(config.point_cloud_range),
             voxel_size=list(config.voxel_size),
@@ -163,26 +175,30 @@ def _ml_package(config: CenterPointConfig) -> dict[str, Any]:
             encoder_in_feature_size=config.num_encoder_features,
             has_variance=config.has_variance,
             has_twist=config.has_twist,
-            yaw_norm_thresholds=[options.yaw_norm_thresholds.get(name, 0.0) for name in config.class_names],
+            yaw_norm_thresholds=[options.yaw_norm_threshold(name) for name in config.class_names],
             detection_score_thresholds=_ScoreThresholds(
                 distance_bin_upper_limits=list(bins), min_confidence_scores=scores
             ),
         ),
-    ).model_dump()
+    ).model_dump(exclude_none=True)
 
 
-def _config(package: _MlPackage, metadata: _DeployMetadata, path: Path) -> CenterPointConfig:
+def _config(
+    package: _MlPackage, metadata: _DeployMetadata, rules: tuple[RemapRule, ...] | None, path: Path
+) -> CenterPointConfig:
     params = package.model_params
     scores = params.detection_score_thresholds
     problems = []
-    features = metadata.point_features or _RAW_FEATURES.get(params.point_feature_size)
-    if features is None or len(features) != params.point_feature_size:
+    size = params.point_feature_size
+    features = metadata.point_features or params.point_features or autoware_node.RAW_FEATURES.get(size)
+    if features is None:
         problems.append(
-            f"model_params.point_feature_size: {params.point_feature_size} is not one of "
-            f"{', '.join(map(str, _RAW_FEATURES))}"
-            if metadata.point_features is None
-            else f"model_params.point_feature_size: {params.point_feature_size} is not the number of "
-            f"point_features in {DEPLOY_METADATA}"
+            f"model_params.point_feature_size: {size} is not one of "
+            f"{', '.join(map(str, autoware_node.RAW_FEATURES))}"
+        )
+    elif len(features) != size or tuple(params.point_features or features) != tuple(features):
+        problems.append(
+            f"model_params.point_feature_size: {size} does not fit point_features {', '.join(features)}"
         )
     offsets = params.encoder_in_feature_size - params.point_feature_size - 3
     if offsets not in (2, 3):
@@ -200,12 +216,6 @@ def _config(package: _MlPackage, metadata: _DeployMetadata, path: Path) -> Cente
         for name in params.class_names
         if name not in scores.min_confidence_scores
     ]
-    for key, name in (
-        ("encoder_onnx_path", package.encoder_onnx_path),
-        ("head_onnx_path", package.head_onnx_path),
-    ):
-        if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-            problems.append(f"{key}: {name!r} is not a path inside the bundle")
     if problems:
         raise ArtifactError(path, "is invalid", problems=problems)
     try:
@@ -229,10 +239,13 @@ def _config(package: _MlPackage, metadata: _DeployMetadata, path: Path) -> Cente
                 "backbone_neck_head_onnx": package.head_onnx_path,
                 "postprocess": {
                     "distance_bin_upper_limits": scores.distance_bin_upper_limits,
-                    "min_confidence_scores": scores.min_confidence_scores,
+                    "min_confidence_scores": {
+                        name: scores.min_confidence_scores[name] for name in params.class_names
+                    },
                     "yaw_norm_thresholds": dict(
                         zip(params.class_names, params.yaw_norm_thresholds, strict=True)
                     ),
+                    "class_remapper": rules,
                 },
             }
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -33,6 +33,14 @@ AUTOWARE_CONVENTION = HeadConvention(dim_order="wlh", rot_encoding="neg_cos_neg_
 Positive = Annotated[int, Field(gt=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+OnnxFile = Annotated[str, Field(pattern=rf"^({_NAME}/)*{_NAME}\.onnx$")]
+"""A path that stays inside the bundle and cannot be that of one of its other files."""
+
+_MAX_CELLS = 2**31
+"""Cells of a canvas are counted in 32 bits."""
+_MAX_TENSOR_BYTES = 4 * 2**30
+"""Size of the largest input of a component that a configuration may ask for."""
 
 
 class CenterPointConfig(_Frozen):
@@ -58,10 +66,12 @@ class CenterPointConfig(_Frozen):
     voxel_size: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.32, 0.32, 10.0)
     """x, y, z [m]; one voxel spans the whole z range."""
     max_voxels: Positive = 40000
+    """Most pillars of a frame; more than the canvas has cells has no effect."""
     max_points_per_voxel: Positive = 32
     center_offset_dims: Literal[2, 3] = 2
     """Whether the offset to the pillar centre has x, y (C = 9) or x, y, z (C = 10, 11)."""
     pfn_channels: tuple[Positive, Positive] = (32, 32)
+    """Features after each of the two layers; the first must be even, half of it is the maximum."""
     backbone_channels: tuple[Positive, Positive, Positive] = (64, 128, 256)
     backbone_layers: tuple[Positive, Positive, Positive] = (3, 5, 5)
     """Convolutions after the strided one, by stage."""
@@ -83,17 +93,36 @@ class CenterPointConfig(_Frozen):
     """Whether the velocity output is used; the output exists either way, Autoware binds six."""
     head_convention: HeadConvention = AUTOWARE_CONVENTION
     """What the exported ``pts_backbone_neck_head`` writes."""
-    voxel_encoder_onnx: str = "pts_voxel_encoder.onnx"
-    """File name in a bundle."""
-    backbone_neck_head_onnx: str = "pts_backbone_neck_head.onnx"
-    postprocess: PostprocessOptions = PostprocessOptions()
+    voxel_encoder_onnx: OnnxFile = "pts_voxel_encoder.onnx"
+    """File name in a bundle: letters, digits, `_`, `.`, `-`, ending in `.onnx`."""
+    backbone_neck_head_onnx: OnnxFile = "pts_backbone_neck_head.onnx"
+    postprocess: PostprocessOptions = Field(default=PostprocessOptions(), validate_default=True)
     """Defaults of the run-time options, e.g. the thresholds of an Autoware bundle."""
+
+    @field_validator("postprocess")
+    @classmethod
+    def _write_out(cls, options: PostprocessOptions, info: ValidationInfo) -> PostprocessOptions:
+        """So that a bundle keeps its class remapper, whatever the default becomes."""
+        names: tuple[str, ...] | None = info.data.get("class_names")
+        return options if names is None else options.for_classes(names)
 
     @model_validator(mode="after")
     def _check(self) -> CenterPointConfig:
         problems = []
-        if not self.class_names or len(set(self.class_names)) != len(self.class_names):
-            problems.append(f"class_names must be non-empty and unique, got {self.class_names}")
+        names = {name.upper() for name in self.class_names}
+        if not names or len(names) != len(self.class_names):
+            problems.append(
+                f"class_names must be non-empty and unique, whatever their case, got {self.class_names}"
+            )
+        problems += [
+            f"postprocess.{problem}" for problem in self.postprocess.unknown_classes(self.class_names)
+        ]
+        if self.voxel_encoder_onnx.lower() == self.backbone_neck_head_onnx.lower():
+            problems.append(
+                f"backbone_neck_head_onnx: {self.backbone_neck_head_onnx} is also the encoder's"
+            )
+        if self.pfn_channels[0] % 2:
+            problems.append(f"pfn_channels: {self.pfn_channels[0]} of the first layer must be even")
         if tuple(self.point_features[:3]) != ("x", "y", "z") or len(set(self.point_features)) != len(
             self.point_features
         ):
@@ -132,9 +161,26 @@ class CenterPointConfig(_Frozen):
             problems.append(
                 f"grid {self.grid_size} is not a multiple of the total stride {max(self._stage_strides())}"
             )
+        problems += self._size_problems() if not problems else []
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _size_problems(self) -> list[str]:
+        nx, ny = self.grid_size
+        if nx * ny >= _MAX_CELLS:
+            return [f"voxel_size: makes a grid of {nx} x {ny} cells, more than {_MAX_CELLS}"]
+        sizes = {
+            "max_voxels": self.voxel_capacity * self.max_points_per_voxel * self.num_encoder_features,
+            "pfn_channels": self.num_pillar_features * nx * ny,
+        }
+        names = {"max_voxels": "the encoder's input", "pfn_channels": "the canvas"}
+        return [
+            f"{key}: {names[key]} would take {4 * size / 2**30:.0f} GiB, more than "
+            f"{_MAX_TENSOR_BYTES / 2**30:.0f} GiB"
+            for key, size in sizes.items()
+            if 4 * size > _MAX_TENSOR_BYTES
+        ]
 
     def _stage_strides(self) -> tuple[int, int, int]:
         a, b, c = self.backbone_strides
@@ -149,6 +195,12 @@ class CenterPointConfig(_Frozen):
         """Cells nx, ny of the canvas."""
         r, v = self.point_cloud_range, self.voxel_size
         return round((r[3] - r[0]) / v[0]), round((r[4] - r[1]) / v[1])
+
+    @property
+    def voxel_capacity(self) -> int:
+        """Pillars that a frame can have."""
+        nx, ny = self.grid_size
+        return min(self.max_voxels, nx * ny)
 
     @property
     def out_size_factor(self) -> int:

@@ -187,10 +187,8 @@ def decode_autoware(maps: HeadMaps, config: CenterPointConfig, options: Postproc
     threshold are dropped. Equal scores keep the order of the cells.
     """
     names = config.class_names
-    thresholds = np.full((len(options.distance_bin_upper_limits), len(names)), 0, np.float32)
-    for i, name in enumerate(names):
-        thresholds[:, i] = options.min_confidence_scores.get(name, options.default_score_threshold)
-    yaw_norms = np.array([options.yaw_norm_thresholds.get(name, 0.0) for name in names], np.float32)
+    thresholds = np.array([options.score_thresholds(name) for name in names], np.float32).T.copy()
+    yaw_norms = np.array([options.yaw_norm_threshold(name) for name in names], np.float32)
     size = maps.heatmap.shape[1]
     cells = np.empty(size, np.int32)
     block = np.empty(BLOCK, np.float32)

@@ -56,6 +56,10 @@ class CenterPointFamily:
         """The configuration of an Autoware bundle, or None if ``folder`` is not one."""
         return bundle_files.read_bundle(folder)
 
+    def check_options(self, config: CenterPointConfig, options: Mapping[str, Any]) -> None:
+        """See :meth:`awml_extractors.centerpoint.options.PostprocessOptions.merged`."""
+        config.postprocess.merged(options, config.class_names)
+
     def create_pipeline(
         self, config: CenterPointConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> InferencePipeline[Any, Any]:

@@ -141,10 +141,10 @@ def iou_nms(detections: Detections, search_distance: float, threshold: float) ->
     keep = np.ones(len(boxes), np.bool_)
     reach = float(np.hypot(boxes[:, 2], boxes[:, 3]).max(initial=0.0))
     places, heads = _neighbourhood(boxes, min(search_distance, reach))
-    names = np.array([name == PEDESTRIAN for name in detections.class_names], np.bool_)
+    pedestrian = np.array([name.upper() == PEDESTRIAN for name in detections.class_names], np.bool_)
     _iou_nms(
         boxes,
-        names[detections.labels],
+        pedestrian[detections.labels],
         detections.labels,
         places,
         search_distance,

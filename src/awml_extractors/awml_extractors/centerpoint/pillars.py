@@ -84,7 +84,7 @@ class Voxelizer:
         self, config: CenterPointConfig, *, max_voxels: int | None = None, min_rows: int = 0
     ) -> None:
         self._config = config
-        self._max_voxels = config.max_voxels if max_voxels is None else max_voxels
+        self._max_voxels = config.voxel_capacity if max_voxels is None else max_voxels
         self._min_rows = min_rows
         nx, ny = config.grid_size
         rows = max(self._max_voxels, min_rows)

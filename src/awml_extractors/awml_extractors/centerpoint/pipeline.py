@@ -10,10 +10,11 @@ from typing_extensions import Self
 
 from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.errors import ConfigError, ParameterError
+from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runtime.session import Session
+from awml_extractors.centerpoint.class_remapper import ClassRemapper
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.decode import Decoded, HeadMaps, decode_autoware
 from awml_extractors.centerpoint.decode_mmdet3d import decode_mmdet3d
@@ -28,6 +29,10 @@ STAGES = ("voxelize", "encode", "scatter", "backbone_head", "decode_boxes", "nms
 
 class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
     """Pillars, voxel encoder, scatter, backbone and head, decoding and NMS on the CPU.
+
+    The last step, timed with NMS, is the class remapper where the options apply one. The class
+    names of the detections follow from the options alone: they are those of the model and those
+    that the remapper can give.
 
     Every frame reports the stages :data:`STAGES` and these counts: those of
     :class:`~awml_extractors.centerpoint.pillars.PillarCounts`, ``boxes_decoded`` (before NMS),
@@ -53,7 +58,7 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
                 "CenterPoint pipeline", "sessions are missing", got=sorted(sessions), expected=missing
             )
         self._config = config
-        self._options = _merge(config, config.postprocess, options)
+        self._set_options(config.postprocess.merged(options, config.class_names))
         self._encoder = sessions[VOXEL_ENCODER]
         self._head = sessions[BACKBONE_NECK_HEAD]
         min_rows, max_voxels = _pillar_limits(config, self._encoder)
@@ -72,12 +77,8 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
     def option_values(self) -> dict[str, Any]:
         """Options in force, with the score thresholds of every class written out."""
         options = self._options
-        bins = len(options.distance_bin_upper_limits)
-        scores = dict.fromkeys(self._config.class_names, (options.default_score_threshold,) * bins)
-        return {
-            **options.model_dump(),
-            "min_confidence_scores": {**scores, **options.min_confidence_scores},
-        }
+        scores = {name: options.score_thresholds(name) for name in self._config.class_names}
+        return {**options.model_dump(), "min_confidence_scores": scores}
 
     def with_options(self, options: Mapping[str, Any]) -> Self:
         """This pipeline with some options changed; sessions and work buffers are shared.
@@ -89,8 +90,12 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
         """
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._options = _merge(self._config, self._options, options)
+        other._set_options(self._options.merged(options, self._config.class_names))
         return other
+
+    def _set_options(self, options: PostprocessOptions) -> None:
+        self._options = options
+        self._remapper = ClassRemapper(self._config.class_names, options.remap_rules)
 
     def warm_up(self) -> None:
         """Compile all kernels and run the sessions once at the size they are optimised for."""
@@ -116,7 +121,7 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
         if not counts["pillars"]:
             for stage in STAGES[1:]:
                 clock.add(stage, 0.0)
-            empty = Detections.empty(self._config.class_names, has_velocity=self._config.has_twist)
+            empty = Detections.empty(self._remapper.class_names, has_velocity=self._config.has_twist)
             return empty, {**counts, "boxes_decoded": 0, "boxes_non_finite": 0, "boxes": 0}
         with clock.stage("encode"):
             (name,) = (tensor.name for tensor in self._encoder.spec.inputs)
@@ -133,7 +138,7 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
             named = dict(zip(self._config.head_outputs, values, strict=False))
             decoded = self._decode(HeadMaps.from_outputs(self._config, named))
         with clock.stage("nms"):
-            detections = suppress(decoded.detections, self._options)
+            detections = self._remapper.remap(suppress(decoded.detections, self._options))
         return detections, {
             **counts,
             "boxes_decoded": len(decoded.detections),
@@ -146,24 +151,12 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
         return decode(maps, self._config, self._options)
 
 
-def _merge(
-    config: CenterPointConfig, options: PostprocessOptions, changes: Mapping[str, Any]
-) -> PostprocessOptions:
-    merged = options.merged(changes)
-    unknown = sorted(set(merged.min_confidence_scores) - set(config.class_names))
-    if unknown:
-        raise ParameterError(
-            "min_confidence_scores", "names no class of the model", got=unknown, expected=config.class_names
-        )
-    return merged
-
-
 def _pillar_limits(config: CenterPointConfig, encoder: Session) -> tuple[int, int]:
     """Least and greatest number of pillars that the encoder takes."""
     axis = encoder.spec.inputs[0].shape[0]
     if isinstance(axis, DynamicAxis):
-        return axis.min, min(axis.max, config.max_voxels)
-    return axis, min(axis, config.max_voxels)
+        return axis.min, min(axis.max, config.voxel_capacity)
+    return axis, min(axis, config.voxel_capacity)
 
 
 def _spread_points(config: CenterPointConfig, encoder: Session) -> PointColumns:

@@ -17,7 +17,8 @@ def component_specs(config: CenterPointConfig) -> tuple[ComponentSpec, Component
     """
     nx, ny = config.grid_size
     w, h = config.output_size
-    voxels = DynamicAxis("num_voxels", 1, max(1, config.max_voxels // 2), config.max_voxels)
+    capacity = config.voxel_capacity
+    voxels = DynamicAxis("num_voxels", 1, max(1, capacity // 2), capacity)
     encoder = ComponentSpec(
         VOXEL_ENCODER,
         config.voxel_encoder_onnx,

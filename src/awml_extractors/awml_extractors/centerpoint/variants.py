@@ -11,11 +11,14 @@ from awml_deploy_core.errors import ConfigError
 from awml_extractors.centerpoint.config import CenterPointConfig
 
 _WITH_INTENSITY = ("x", "y", "z", "intensity", "time_lag")
+_AWML_POSTPROCESS = {"mmdet3d_min_radius": 1.0}
+"""What AWML's test configuration of CenterPoint has besides mmdet3d's defaults."""
 _RANGE_121 = {
     "point_cloud_range": (-121.6, -121.6, -3.0, 121.6, 121.6, 5.0),
     "voxel_size": (0.32, 0.32, 8.0),
     "max_voxels": 64000,
     "head_kernel": 1,
+    "postprocess": _AWML_POSTPROCESS,
 }
 _RANGE_122 = {
     "point_cloud_range": (-122.4, -122.4, -3.0, 122.4, 122.4, 5.0),
@@ -24,6 +27,7 @@ _RANGE_122 = {
     "center_offset_dims": 3,
     "neck_strides": (0.5, 1.0, 2.0),
     "head_kernel": 1,
+    "postprocess": _AWML_POSTPROCESS,
 }
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -50,6 +54,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "backbone_strides": (2, 2, 2),
         "neck_strides": (0.5, 1.0, 2.0),
         "head_kernel": 1,
+        "postprocess": _AWML_POSTPROCESS,
     },
     # Small enough for 10 Hz in ONNX Runtime on two CPU cores.
     "demo": {
@@ -73,6 +78,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
     """A configuration from ``{variant: name, ...changes}`` or from CenterPointConfig's own keys.
 
+    A changed ``postprocess`` keeps what it does not name from the variant's.
+
     Raises:
         ConfigError: The variant is unknown, or keys are unknown or invalid; all are listed.
     """
@@ -85,6 +92,8 @@ def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
                 "model.variant", "unknown variant", got=repr(variant), expected=" or ".join(VARIANTS)
             )
         base = VARIANTS[variant]
+        if isinstance(values.get("postprocess"), Mapping):
+            values["postprocess"] = {**base.get("postprocess", {}), **values["postprocess"]}
     try:
         return CenterPointConfig.model_validate({**base, **values})
     except ValidationError as error:

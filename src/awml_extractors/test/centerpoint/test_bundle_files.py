@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from bundle_editing import Parameters, change, parameters
 
 from awml_deploy_core.errors import ArtifactError
 from awml_extractors.centerpoint.bundle_files import (
@@ -15,23 +13,9 @@ from awml_extractors.centerpoint.bundle_files import (
     write_bundle_files,
 )
 from awml_extractors.centerpoint.class_remapper import FILE_NAME as CLASS_REMAPPER
-from awml_extractors.centerpoint.class_remapper import LABELS
 from awml_extractors.centerpoint.config import AUTOWARE_CONVENTION, MMDET3D_CONVENTION, CenterPointConfig
 from awml_extractors.centerpoint.specs import component_specs
 from awml_extractors.centerpoint.variants import VARIANTS, parse_config
-
-Parameters = dict[str, Any]
-
-
-def parameters(path: Path) -> Parameters:
-    content: Parameters = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
-    return content
-
-
-def change(folder: Path, edit: Callable[[Parameters], object], name: str = ML_PACKAGE) -> None:
-    content = yaml.safe_load((folder / name).read_text())
-    edit(content["/**"]["ros__parameters"])
-    (folder / name).write_text(yaml.safe_dump(content))
 
 
 @pytest.fixture
@@ -86,23 +70,6 @@ def test_ros_sees_numbers_of_one_type_in_every_list(bundle: Path) -> None:
     ]
     assert lists
     assert all(len({type(item) for item in value}) == 1 for value in lists)
-
-
-def test_class_remapper_has_autoware_s_rules(bundle: Path) -> None:
-    content = parameters(bundle / CLASS_REMAPPER)
-    allow, low, high = (
-        content[f"{name}_matrix"] for name in ("allow_remapping_by_area", "min_area", "max_area")
-    )
-    rules = {
-        (LABELS[i // 8], LABELS[i % 8]): (low[i], high[i]) for i, allowed in enumerate(allow) if allowed
-    }
-    assert rules[("CAR", "TRUCK")] == (12.1, 36.0)
-    assert {pair for pair, (least, _) in rules.items() if least == 36.0} == {
-        ("CAR", "TRAILER"),
-        ("TRUCK", "TRAILER"),
-        ("BUS", "TRAILER"),
-    }
-    assert len(rules) == 4
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
@@ -226,7 +193,9 @@ def test_invalid_values_are_located(bundle: Path, changes: Parameters, place: st
     assert any(problem.startswith(place) for problem in error.problems), error.problems
 
 
-@pytest.mark.parametrize("name", ["/etc/model.onnx", "../model.onnx", ""])
+@pytest.mark.parametrize(
+    "name", ["/etc/model.onnx", "../model.onnx", "sub/../../model.onnx", "manifest.json", ""]
+)
 def test_paths_outside_the_bundle_are_refused(bundle: Path, name: str) -> None:
     change(bundle, lambda p: p.update(head_onnx_path=name))
     assert any(problem.startswith("head_onnx_path") for problem in refused(bundle).problems)
@@ -245,18 +214,6 @@ def test_text_that_is_not_utf_8(bundle: Path) -> None:
     assert "cannot be read" in refused(bundle).problem
 
 
-def test_broken_class_remapper(bundle: Path) -> None:
-    def damage(content: Parameters) -> None:
-        del content["min_area_matrix"]
-        content["max_area_matrix"] = content["max_area_matrix"][:-1]
-        content["allow_remapping_by_area_matrix"][3] = "yes"
-
-    change(bundle, damage, CLASS_REMAPPER)
-    error = refused(bundle)
-    assert error.subject == str(bundle / CLASS_REMAPPER)
-    assert len(error.problems) == 3
-
-
 def test_broken_deploy_metadata(bundle: Path) -> None:
     (bundle / DEPLOY_METADATA).write_text("centerpoint: {head_convention: {dim_order: hwl}}\n")
     error = refused(bundle)
@@ -271,3 +228,51 @@ def test_nothing_but_the_three_files_is_left(bundle: Path) -> None:
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be written"):
         write_bundle_files(CenterPointConfig(), tmp_path / "missing")
+
+
+def test_thresholds_of_classes_in_small_letters_are_written(tmp_path: Path) -> None:
+    names = ["car", "truck", "bus", "bicycle", "pedestrian"]
+    scores = {"Truck": [0.1, 0.2, 0.3, 0.4]}
+    write_bundle_files(
+        parse_config({"class_names": names, "postprocess": {"min_confidence_scores": scores}}), tmp_path
+    )
+    params = parameters(tmp_path / ML_PACKAGE)["model_params"]
+    assert params["yaw_norm_thresholds"] == [0.3, 0.3, 0.3, 0.3, 0.0]
+    thresholds = params["detection_score_thresholds"]["min_confidence_scores"]
+    assert thresholds["truck"] == [0.1, 0.2, 0.3, 0.4]
+    assert thresholds["car"] == [0.35] * 4
+
+
+def test_thresholds_of_classes_that_the_model_lacks_are_left_out(bundle: Path) -> None:
+    def add(content: Parameters) -> None:
+        scores = content["model_params"]["detection_score_thresholds"]["min_confidence_scores"]
+        scores["TRAILER"] = [0.35] * 4
+
+    change(bundle, add)
+    read = read_bundle(bundle)
+    assert read is not None
+    assert set(read.postprocess.min_confidence_scores) == set(read.class_names)
+
+
+@pytest.mark.parametrize(
+    "features", [("x", "y", "z", "intensity"), ("x", "y", "z", "time_lag", "intensity")]
+)
+def test_channels_are_not_taken_for_others_without_the_metadata(
+    tmp_path: Path, features: tuple[str, ...]
+) -> None:
+    write_bundle_files(parse_config({"point_features": features}), tmp_path)
+    (tmp_path / DEPLOY_METADATA).unlink()
+    read = read_bundle(tmp_path)
+    assert read is not None
+    assert read.point_features == features
+
+
+def test_contradicting_channels_are_refused(tmp_path: Path) -> None:
+    write_bundle_files(parse_config({"point_features": ("x", "y", "z", "intensity")}), tmp_path)
+    change(tmp_path, lambda p: p["model_params"].update(point_features=["x", "y", "z", "time_lag"]))
+    assert any("point_feature_size" in problem for problem in refused(tmp_path).problems)
+
+
+def test_folders_of_the_components_are_made(tmp_path: Path) -> None:
+    write_bundle_files(CenterPointConfig(backbone_neck_head_onnx="sub/b.onnx"), tmp_path)
+    assert (tmp_path / "sub").is_dir()

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from head_encoding import encode_size, encode_yaw
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from awml_extractors.centerpoint.config import (
     CenterPointConfig,
     HeadConvention,
 )
-from awml_extractors.centerpoint.convention import encode_size, encode_yaw
 from awml_extractors.centerpoint.decode import HeadMaps, decode_autoware, logit_floor
 from awml_extractors.centerpoint.decode_mmdet3d import decode_mmdet3d
 from awml_extractors.centerpoint.options import PostprocessOptions
@@ -140,8 +140,18 @@ def test_autoware_threshold_depends_on_class_and_distance_and_is_inclusive() -> 
     head = Head(cfg).put(*near, [0.0, OFF, OFF])
     assert len(decode_autoware(head.maps, cfg, options).detections) == 1
     x, y = (33 + 0.25) * 2 - 64, (15 + 0.5) * 2 - 32
-    edge = options.merged({"distance_bin_upper_limits": (float(np.hypot(F(x), F(y))), 60.0)})
+    limit = float(np.hypot(F(x), F(y)))
+    edge = options.merged({"distance_bin_upper_limits": (limit, 60.0)}, cfg.class_names)
     assert len(decode_autoware(head.maps, cfg, edge).detections) == 0
+
+
+def test_thresholds_apply_to_classes_in_any_case() -> None:
+    cfg = config(class_names=("car", "truck", "pedestrian"))
+    head = Head(cfg).put(10, 40, [3, OFF, OFF], norm=0.29).put(10, 42, [3, OFF, OFF], norm=0.31)
+    head.put(10, 44, [OFF, OFF, 3], norm=0.0).put(10, 46, [OFF, logit(0.6), OFF])
+    options = PostprocessOptions(min_confidence_scores={"TRUCK": (0.7,) * 4})
+    found = decode_autoware(head.maps, cfg, options).detections
+    assert sorted(found.class_names[label] for label in found.labels) == ["car", "pedestrian"]
 
 
 def test_autoware_drops_uncertain_headings_by_class() -> None:

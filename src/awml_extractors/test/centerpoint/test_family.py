@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from awml_deploy_core.device import CPU
-from awml_deploy_core.errors import CheckpointError, ConfigError
+from awml_deploy_core.errors import CheckpointError, ConfigError, ParameterError
 from awml_deploy_core.family import available_families, load_family
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runtime import SessionOptions, SessionSource, load_backend
@@ -80,9 +80,31 @@ def test_pipeline_from_a_cloud_to_detections(family: CenterPointFamily) -> None:
     frame = PointCloudFrame.single(PointColumns.from_array(points))
     with family.create_pipeline(config, sessions, {"default_score_threshold": 0.0}) as pipeline:
         result = pipeline.infer(frame)
-    assert result.output.class_names == config.class_names
+    assert result.output.class_names == (*config.class_names, "TRAILER")
     assert result.counts["pillars"] > 0
     assert result.latencies.total_ms > 0
+
+
+def test_options_are_checked_without_sessions(family: CenterPointFamily) -> None:
+    config = family.parse_config(SMALL)
+    family.check_options(config, {"circle_nms_dist_threshold": 0.5})
+    with pytest.raises(ParameterError) as caught:
+        family.check_options(config, {"circle_nms_dist": 0.5, "iou_nms_threshold": 2})
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "iou_nms_threshold",
+        "circle_nms_dist",
+    ]
+
+
+def test_the_manifest_keeps_the_class_remapper(family: CenterPointFamily) -> None:
+    dumped = json.loads(json.dumps(family.dump_config(family.parse_config(SMALL))))
+    rules = dumped["postprocess"]["class_remapper"]
+    assert [(rule["source"], rule["target"]) for rule in rules] == [
+        ("CAR", "TRUCK"),
+        ("CAR", "TRAILER"),
+        ("TRUCK", "TRAILER"),
+        ("BUS", "TRAILER"),
+    ]
 
 
 def test_samples_of_a_folder(family: CenterPointFamily, tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from box_overlap import iou
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awml_deploy_core.detections import Detections
-from awml_extractors.centerpoint.bev_iou import bev_iou
 from awml_extractors.centerpoint.nms import circle_nms, iou_nms, suppress
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -63,7 +64,8 @@ def test_circle_nms_is_the_greedy_definition(rows: Any, distance: float, inclusi
 @given(tables, st.floats(0.5, 12), st.floats(0, 0.9))
 def test_iou_nms_is_autowares_definition(rows: Any, distance: float, threshold: float) -> None:
     detections = boxes(rows)
-    overlap = bev_iou(bev(detections), bev(detections))
+    table = bev(detections).astype(float)
+    overlap = [[iou(a, b) for b in table] for a in table]
     kept = []
     for i in range(len(detections)):
         suppressed = False
@@ -71,7 +73,7 @@ def test_iou_nms_is_autowares_definition(rows: Any, distance: float, threshold: 
             labels = {NAMES[detections.labels[i]], NAMES[detections.labels[j]]}
             apart = np.hypot(*(detections.centers[i, :2] - detections.centers[j, :2]).astype(float))
             exempt = len(labels) == 2 and "PEDESTRIAN" in labels
-            suppressed |= bool(not exempt and apart <= distance and overlap[i, j] > threshold)
+            suppressed |= bool(not exempt and apart <= distance and overlap[i][j] > threshold)
         if not suppressed:
             kept.append(i)
     keep = iou_nms(detections, distance, threshold)
@@ -91,6 +93,12 @@ def test_a_suppressed_box_still_suppresses_by_iou_but_not_by_distance() -> None:
 def test_only_a_pedestrian_and_another_class_are_exempt(first: int, second: int, stays: bool) -> None:
     pair = boxes([(0, 0, 2, 2, 0, first), (0.2, 0, 2, 2, 0, second)])
     assert iou_nms(pair, 10, 0.1).tolist() == [True, stays]
+
+
+def test_a_pedestrian_is_one_in_any_case() -> None:
+    pair = boxes([(0, 0, 2, 2, 0, 0), (0.2, 0, 2, 2, 0, 1)])
+    lower = replace(pair, class_names=tuple(name.lower() for name in NAMES))
+    assert iou_nms(lower, 10, 0.1).tolist() == [True, True]
 
 
 def test_unions_below_autowares_limit_have_no_overlap() -> None:
@@ -117,7 +125,7 @@ def test_decoders_differ_in_the_meaning_of_the_radius() -> None:
     mmdet3d = PostprocessOptions(decoder="mmdet3d", mmdet3d_min_radius=0.5)
     assert len(suppress(boxes(rows), autoware)) == 3
     assert len(suppress(boxes(rows), mmdet3d)) == 2
-    assert len(suppress(boxes(rows), mmdet3d.merged({"mmdet3d_post_max": 1}))) == 1
+    assert len(suppress(boxes(rows), mmdet3d.merged({"mmdet3d_post_max": 1}, NAMES))) == 1
 
 
 def test_no_boxes_and_boxes_far_apart() -> None:

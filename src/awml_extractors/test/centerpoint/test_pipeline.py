@@ -1,4 +1,4 @@
-"""The whole CPU pipeline: with sessions made here, and with a real model that is not ours."""
+"""The whole CPU pipeline with sessions made here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,8 @@ from awml_deploy_core.components import ComponentSpec, DynamicAxis
 from awml_deploy_core.device import CPU, DeviceSpec
 from awml_deploy_core.errors import ConfigError, ParameterError, PointCloudError
 from awml_deploy_core.points import PointCloudFrame, PointColumns
-from awml_deploy_core.runtime.registry import load_backend
-from awml_deploy_core.runtime.session import SessionOptions, SessionSource, check_inputs
-from awml_extractors.centerpoint.config import CenterPointConfig, HeadConvention
+from awml_deploy_core.runtime.session import check_inputs
+from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.pipeline import STAGES, CenterPointPipeline
 from awml_extractors.centerpoint.specs import BACKBONE_NECK_HEAD, VOXEL_ENCODER, component_specs
 
@@ -166,12 +164,68 @@ def test_options_change_without_reopening_sessions() -> None:
     assert both.options.default_score_threshold == 0.8
 
 
+AUTOWARE_CLASSES = (*CONFIG.class_names, "TRUCK", "BUS", "BICYCLE")
+
+
+def large_cars(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """As ``head``, with five classes and boxes of 15 x 2.5 m."""
+    outputs = head(inputs)
+    outputs["heatmap"] = np.pad(outputs["heatmap"], ((0, 0), (0, 3), (0, 0), (0, 0)), constant_values=-20)
+    outputs["dim"][0] = np.log([2.5, 15.0, 3.0])[:, None, None]
+    return outputs
+
+
+def remapping(**options: Any) -> CenterPointPipeline:
+    config = CONFIG.model_validate(
+        {**CONFIG.model_dump(), "class_names": AUTOWARE_CLASSES, "postprocess": {}}
+    )
+    encoder, backbone = component_specs(config)
+    sessions = {
+        VOXEL_ENCODER: FakeSession(encoder, encode),
+        BACKBONE_NECK_HEAD: FakeSession(backbone, large_cars),
+    }
+    return CenterPointPipeline(config, sessions, options)
+
+
+def classes(subject: CenterPointPipeline, sample: PointCloudFrame) -> list[str]:
+    return [record["class"] for record in subject.infer(sample).output.to_records()]
+
+
+def test_classes_change_with_the_footprint_as_on_the_vehicle() -> None:
+    subject = remapping()
+    assert classes(subject, frame((2.2, 3.1, 0))) == ["TRAILER"]
+    assert classes(subject.with_options({"remap_classes": False}), frame((2.2, 3.1, 0))) == ["CAR"]
+    mmdet3d = subject.with_options({"decoder": "mmdet3d"})
+    assert classes(mmdet3d, frame((2.2, 3.1, 0))) == ["CAR"]
+    assert classes(mmdet3d.with_options({"remap_classes": True}), frame((2.2, 3.1, 0))) == ["TRAILER"]
+    own = [{"source": "CAR", "target": "BUS", "min_area": 30, "max_area": 40}]
+    assert classes(subject.with_options({"class_remapper": own}), frame((2.2, 3.1, 0))) == ["BUS"]
+
+
+@pytest.mark.parametrize("options", [{}, {"remap_classes": False}, {"decoder": "mmdet3d"}])
+def test_class_names_are_the_same_in_every_frame(options: dict[str, Any]) -> None:
+    subject = remapping(**options)
+    expected = AUTOWARE_CLASSES if options else (*AUTOWARE_CLASSES, "TRAILER")
+    for sample in (frame(), TWO_CELLS, frame((99, 0, 0)), frame((2.2, 3.1, 0))):
+        assert subject.infer(sample).output.class_names == expected
+
+
+def test_options_in_force_are_those_of_the_model_and_can_be_given_back() -> None:
+    subject = remapping()
+    values = subject.option_values()
+    assert set(values["min_confidence_scores"]) == set(AUTOWARE_CLASSES)
+    assert values["class_remapper"][0]["target"] == "TRUCK"
+    assert subject.with_options(values).option_values() == values
+
+
 @pytest.mark.parametrize(
     "options",
     [
         {"nonsense": 1},
         {"iou_nms_threshold": 2},
         {"min_confidence_scores": {"TANK": (0.1, 0.1, 0.1, 0.1)}},
+        {"yaw_norm_thresholds": {"CRA": 0.9}},
+        {"circle_nms_dist_threshold": float("inf")},
         {"distance_bin_upper_limits": (50.0, 20.0)},
     ],
 )
@@ -219,82 +273,3 @@ def test_warm_up_runs_both_sessions_at_the_optimal_size() -> None:
         assert len(backbone.calls) == 1
     assert encoder.closed
     assert backbone.closed
-
-
-KITTI = CenterPointConfig(
-    class_names=("CAR", "PEDESTRIAN", "BICYCLE"),
-    point_features=("x", "y", "z", "intensity"),
-    intensity_scale=1 / 255,
-    point_cloud_range=(0.0, -39.68, -3.0, 69.12, 39.68, 1.0),
-    voxel_size=(0.32, 0.32, 4.0),
-    max_voxels=12000,
-    neck_strides=(0.5, 1.0, 2.0),
-    head_convention=HeadConvention(dim_order="wlh", rot_encoding="sin_cos"),
-)
-
-
-def kitti_points_in_image(assets: Path, name: str) -> PointCloudFrame:
-    """The points that the camera sees, with reflectance brought to 0-255."""
-    points = np.fromfile(assets / "kitti" / "velodyne" / f"{name}.bin", np.float32).reshape(-1, 4)
-    lines = (assets / "kitti" / "calib" / f"{name}.txt").read_text().splitlines()
-    calib = {line.split(":")[0]: np.array(line.split(":")[1].split(), float) for line in lines if line}
-    rectify, to_camera = np.eye(4), np.eye(4)
-    rectify[:3, :3] = calib["R0_rect"].reshape(3, 3)
-    to_camera[:3] = calib["Tr_velo_to_cam"].reshape(3, 4)
-    projection = calib["P2"].reshape(3, 4) @ rectify @ to_camera
-    u, v, depth = projection @ np.column_stack([points[:, :3], np.ones(len(points))]).T
-    seen = (depth > 0) & (u >= 0) & (u < 1242 * depth) & (v >= 0) & (v < 375 * depth)
-    points = points[seen]
-    points[:, 3] *= 255
-    return PointCloudFrame.single(PointColumns.from_array(points))
-
-
-@pytest.fixture(scope="module")
-def kitti_pipeline(assets: Path) -> Any:
-    pytest.importorskip("onnxruntime")
-    backend = load_backend("onnxruntime")
-    folder = assets / "centerpoint_kitti_small"
-    sessions = {
-        spec.name: backend.open_session(
-            SessionSource(spec, folder / spec.onnx_file), CPU, SessionOptions(num_threads=1)
-        )
-        for spec in component_specs(KITTI)
-    }
-    with CenterPointPipeline(KITTI, sessions, {}) as opened:
-        yield opened
-
-
-@pytest.mark.parametrize("decoder", ["autoware", "mmdet3d"])
-@pytest.mark.parametrize(
-    ("name", "score", "x", "y", "yaw"),
-    [
-        ("000008", 0.86, 8.1, 1.3, 2.67),
-        ("000004", 0.84, 38.6, 15.7, 0.0),
-        ("000024", 0.78, 38.7, 8.1, 0.30),
-    ],
-)
-def test_a_foreign_model_finds_the_cars_of_real_sweeps(
-    assets: Path,
-    kitti_pipeline: CenterPointPipeline,
-    decoder: str,
-    name: str,
-    score: float,
-    x: float,
-    y: float,
-    yaw: float,
-) -> None:
-    """``yaw`` is the label's; the model does not know front from back."""
-    subject = kitti_pipeline.with_options({"decoder": decoder})
-    sample = kitti_points_in_image(assets, name)
-    best = subject.infer(sample).output.to_records()[0]
-    assert best["class"] == "CAR"
-    assert best["score"] == pytest.approx(score, abs=0.01)
-    assert best["center"][:2] == pytest.approx([x, y], abs=0.06)
-    length, width, height = best["size"]
-    assert 3 < length < 5
-    assert 1.3 < width < 2
-    assert 1.3 < height < 2
-    assert abs((best["yaw"] - yaw + np.pi / 2) % np.pi - np.pi / 2) < 0.5
-    one, two = subject.infer(sample).output, subject.infer(sample).output
-    for field in ("centers", "sizes", "yaws", "velocities", "scores", "labels"):
-        np.testing.assert_array_equal(getattr(one, field), getattr(two, field))

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.errors import ConfigError
 from awml_extractors.centerpoint.config import CenterPointConfig
+from awml_extractors.centerpoint.specs import component_specs
 from awml_extractors.centerpoint.variants import VARIANTS, parse_config
 
 
@@ -72,6 +74,68 @@ def test_geometry_problems_are_listed_one_by_one() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"class_names": [], "point_features": ["z", "y", "x"], "voxel_size": [0.31, 0.32, 10]})
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../escaped.onnx",
+        "/tmp/a.onnx",
+        "sub/../a.onnx",
+        ".onnx",
+        ".hidden.onnx",
+        "manifest.json",
+        "ml_package.param.yaml",
+        "a.onnx\n",
+        "a b.onnx",
+        "pts_voxel_encoder.onnx",
+        "PTS_voxel_encoder.onnx",
+    ],
+)
+def test_file_names_stay_in_the_bundle_and_differ(name: str) -> None:
+    with pytest.raises(ConfigError, match="backbone_neck_head_onnx"):
+        parse_config({"backbone_neck_head_onnx": name})
+    assert parse_config({"backbone_neck_head_onnx": "head-2.fp16.onnx"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"pfn_channels": [33, 32]}, "pfn_channels"),
+        ({"pfn_channels": [1, 32]}, "pfn_channels"),
+        ({"class_names": ["CAR", "car"]}, "class_names"),
+        ({"postprocess": {"yaw_norm_thresholds": {"CRA": 0.9}}}, "postprocess.yaw_norm_thresholds.CRA"),
+        ({"postprocess": {"min_confidence_scores": {"CRA": [0.9] * 4}}}, "postprocess.min_confidence"),
+        ({"postprocess": {"circle_nms_dist_threshold": float("inf")}}, "postprocess.circle_nms"),
+        (
+            {"point_cloud_range": [-8192, -8192, -4, 8192, 8192, 6], "voxel_size": [0.25, 0.25, 10]},
+            "voxel_size",
+        ),
+        ({"pfn_channels": [32, 8192]}, "pfn_channels: the canvas would take 7 GiB"),
+        ({"max_voxels": 2**40, "max_points_per_voxel": 640}, "max_voxels: the encoder's input"),
+    ],
+)
+def test_values_that_would_fail_later_are_refused(changes: dict[str, object], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(changes)
+    assert [problem for problem in caught.value.problems if problem.startswith(key)]
+    assert len(caught.value.problems) == 1
+
+
+def test_more_voxels_than_cells_need_no_more_memory() -> None:
+    config = parse_config({"variant": "demo", "max_voxels": 2**40})
+    assert config.voxel_capacity == 320 * 320
+    axis = component_specs(config)[0].inputs[0].shape[0]
+    assert isinstance(axis, DynamicAxis)
+    assert axis.max == 320 * 320
+
+
+@pytest.mark.parametrize("variant", sorted(VARIANTS))
+def test_awml_s_variants_have_awml_s_radius(variant: str) -> None:
+    changed = parse_config({"variant": variant, "postprocess": {"default_score_threshold": 0.2}})
+    for options in (parse_config({"variant": variant}).postprocess, changed.postprocess):
+        assert options.mmdet3d_min_radius == (1.0 if variant.startswith("awml") else 0.5)
+    assert changed.postprocess.default_score_threshold == 0.2
 
 
 def test_no_variant_means_the_configuration_s_own_defaults() -> None:
