@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from numba import types
 
-from awml_extractors.centerpoint.jit import inlined, kernel, read_only, writable
+from awml_extractors.centerpoint.jit import inlined
 
 
 @inlined
@@ -60,33 +58,3 @@ def box_overlap(a: Any, b: Any, scratch: Any) -> Any:
         k = i + 1 if i + 1 < count else 0
         area += polygon[2 * i] * polygon[2 * k + 1] - polygon[2 * k] * polygon[2 * i + 1]
     return min(max(0.5 * area, 0.0), min(a[2] * a[3], b[2] * b[3]))
-
-
-@kernel(
-    read_only(types.float64, 2),
-    read_only(types.float64, 2),
-    writable(types.float64, 2),
-    writable(types.float64, 2),
-)
-def _pairwise(a: Any, b: Any, scratch: Any, out: Any) -> None:
-    for i in range(len(a)):
-        for j in range(len(b)):
-            overlap = box_overlap(a[i], b[j], scratch)
-            union = a[i, 2] * a[i, 3] + b[j, 2] * b[j, 3] - overlap
-            out[i, j] = overlap / union if union > 0.0 else 0.0
-
-
-def bev_iou(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Rotated IoU of every box of ``a`` with every box of ``b``.
-
-    Args:
-        a: ``[N, 5]``: centre x, y, length, width [m], yaw [rad].
-        b: ``[M, 5]``, likewise.
-
-    Returns:
-        float64 ``[N, M]`` in [0, 1]; 0 for boxes without area.
-    """
-    out = np.zeros((len(a), len(b)), np.float64)
-    first, second = (np.ascontiguousarray(boxes, np.float64).reshape(-1, 5) for boxes in (a, b))
-    _pairwise(first, second, np.empty((2, 16), np.float64), out)
-    return out

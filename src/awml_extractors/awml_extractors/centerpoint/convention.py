@@ -9,7 +9,6 @@ because negating a value leaves its variance as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,25 +52,6 @@ def rot_map(source: HeadConvention, target: HeadConvention) -> ChannelMap:
     return ChannelMap((1, 0), (-1.0, -1.0))
 
 
-def convert_head_outputs(
-    outputs: Mapping[str, Array], source: HeadConvention, target: HeadConvention
-) -> dict[str, Array]:
-    """Head outputs ``[B, c, h, w]`` by name, with ``dim`` and ``rot`` rewritten.
-
-    Whether the head has variance follows from its channels. Unchanged outputs are passed through,
-    not copied.
-    """
-    converted = dict(outputs)
-    for name, channels in (("dim", dim_map(source, target)), ("rot", rot_map(source, target))):
-        value = outputs[name]
-        if value.shape[1] == 2 * len(channels.order):
-            channels = channels.with_variance()
-        if not channels.is_identity:
-            signs = np.asarray(channels.signs, value.dtype).reshape(1, -1, 1, 1)
-            converted[name] = value[:, list(channels.order)] * signs
-    return converted
-
-
 def decode_yaw(rot0: Array, rot1: Array, convention: HeadConvention) -> Array:
     """Yaw [rad] in (-pi, pi], counter-clockwise from +x (REP 103), from the two rot channels."""
     if convention.rot_encoding == "neg_cos_neg_sin":
@@ -82,20 +62,7 @@ def decode_yaw(rot0: Array, rot1: Array, convention: HeadConvention) -> Array:
     return np.where(yaw == -np.pi, -yaw, yaw).astype(yaw.dtype)
 
 
-def encode_yaw(yaw: Array, convention: HeadConvention) -> tuple[Array, Array]:
-    """The two rot channels, of unit norm, of a REP 103 yaw [rad]."""
-    if convention.rot_encoding == "neg_cos_neg_sin":
-        return -np.cos(yaw), -np.sin(yaw)
-    return np.sin(yaw), np.cos(yaw)
-
-
 def decode_size(dim: Array, convention: HeadConvention) -> Array:
     """Length, width, height [m] from ``dim`` ``[..., 3]`` of log sizes in the convention's order."""
     size = np.exp(dim)
     return size if convention.dim_order == "lwh" else size[..., [1, 0, 2]]
-
-
-def encode_size(size: Array, convention: HeadConvention) -> Array:
-    """``dim`` channels ``[..., 3]`` of length, width, height ``[..., 3]`` [m]."""
-    dim = np.log(size)
-    return dim if convention.dim_order == "lwh" else dim[..., [1, 0, 2]]

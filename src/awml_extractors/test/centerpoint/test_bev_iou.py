@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from box_overlap import iou
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from awml_extractors.centerpoint.bev_iou import bev_iou
 
 size = st.floats(0.2, 12)
 box = st.tuples(st.floats(-8, 8), st.floats(-8, 8), size, size, st.floats(-4, 4))
@@ -49,10 +48,6 @@ def area_by_vertices(a: Any, b: Any) -> float:
     return float(abs((v[:, 0] * w[:, 1] - v[:, 1] * w[:, 0]).sum()) / 2)
 
 
-def iou(a: Any, b: Any) -> float:
-    return float(bev_iou(np.array([a]), np.array([b]))[0, 0])
-
-
 @settings(max_examples=300, deadline=None)
 @given(box, box)
 def test_agrees_with_an_independent_construction(a: Any, b: Any) -> None:
@@ -84,4 +79,3 @@ def test_known_values() -> None:
     assert iou(square, (2.0, 0.0, 2.0, 2.0, 0.0)) == 0.0
     assert abs(iou(square, (0.0, 0.0, 2.0, 2.0, np.pi / 4)) - (np.sqrt(2) - 1) / (2 - np.sqrt(2))) < 1e-12
     assert iou(square, (0.0, 0.0, 0.0, 2.0, 0.0)) == 0.0
-    assert bev_iou(np.zeros((0, 5)), np.array([square])).shape == (0, 1)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from head_encoding import convert_head_outputs, encode_size, encode_yaw
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,13 +13,7 @@ from awml_extractors.centerpoint.config import (
     MMDET3D_CONVENTION,
     HeadConvention,
 )
-from awml_extractors.centerpoint.convention import (
-    convert_head_outputs,
-    decode_size,
-    decode_yaw,
-    encode_size,
-    encode_yaw,
-)
+from awml_extractors.centerpoint.convention import decode_size, decode_yaw
 
 CONVENTIONS = [
     HeadConvention(dim_order=order, rot_encoding=rot)
