@@ -81,6 +81,14 @@ class ModelFamily(Protocol[ModelConfigT]):
         """
         ...
 
+    def check_options(self, config: ModelConfigT, options: Mapping[str, Any]) -> None:
+        """Say whether :meth:`create_pipeline` would take the run-time options, without sessions.
+
+        Raises:
+            ParameterError: Any option is unknown or invalid; all problems are listed.
+        """
+        ...
+
     def create_pipeline(
         self, config: ModelConfigT, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> InferencePipeline[Any, Any]:

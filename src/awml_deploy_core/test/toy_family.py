@@ -172,6 +172,9 @@ class ToyFamily:
         path = folder / BUNDLE_FILE
         return ToyConfig.model_validate_json(path.read_text()) if path.exists() else None
 
+    def check_options(self, config: ToyConfig, options: Mapping[str, Any]) -> None:
+        _threshold(options)
+
     def create_pipeline(
         self, config: ToyConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> ToyPipeline:

@@ -14,11 +14,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from awml_deploy_core.artifacts.bundle import ModelBundle
 from awml_deploy_core.artifacts.manager import PYTORCH
 from awml_deploy_core.config.paths import Location
 from awml_deploy_core.config.schema import DeployConfig, EndpointSection, ScenarioSection
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import AwmlDeployError, ParameterError
 from awml_deploy_core.family import ModelFamily
 from awml_deploy_core.runtime.registry import available_backends, load_backend
 
@@ -61,6 +62,8 @@ def check(
         yield from _check_verification(config, family, model, makes_bundle=Step.EXPORT in steps)
     if Step.INFER in steps:
         yield from _check_inference(config, family)
+    if steps & {Step.VERIFY, Step.INFER} and family is not None and model is not None:
+        yield from _check_options(config, family, model, makes_bundle=Step.EXPORT in steps)
 
 
 def _check_export(config: DeployConfig) -> Iterator[Problem]:
@@ -113,6 +116,25 @@ def _check_inference(config: DeployConfig, family: ModelFamily[Any] | None) -> I
         yield ("infer", "source"), "is empty; name a cloud, a folder of clouds or a bag"
     else:
         yield from _source(("infer", "source"), config.infer.source, family)
+
+
+def _check_options(
+    config: DeployConfig, family: ModelFamily[Any], model: Any, *, makes_bundle: bool
+) -> Iterator[Problem]:
+    """Run-time options against the model that runs: that of a bundle on disk, unless a new one is made."""
+    if not makes_bundle and config.bundle.is_dir():
+        try:
+            bundle = ModelBundle.open(config.bundle, verify=False)
+        except AwmlDeployError:
+            # The step says what is wrong with the bundle; the options can be checked without it.
+            pass
+        else:
+            family, model = bundle.family, bundle.config
+    try:
+        family.check_options(model, config.runtime.options)
+    except ParameterError as error:
+        for problem in error.problems or (str(error),):
+            yield ("runtime", "options"), problem
 
 
 def _scenario(location: Location, scenario: ScenarioSection) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from toy_family import BUNDLE_FILE, ToyConfig
 
 from awml_deploy_core.config import Step, configured_steps, load_config, only
 from awml_deploy_core.errors import ConfigError
@@ -19,6 +20,14 @@ def problems(folder: Path, text: str, *steps: Step) -> list[str]:
     except ConfigError as error:
         return list(error.problems)
     return []
+
+
+def write_bundle_of_toy(folder: Path) -> None:
+    """A foreign bundle of the toy family; its components are never opened."""
+    folder.mkdir(parents=True)
+    (folder / BUNDLE_FILE).write_text(ToyConfig().model_dump_json())
+    for name in ("encoder.onnx", "head.onnx"):
+        (folder / name).touch()
 
 
 @pytest.fixture
@@ -109,6 +118,29 @@ def test_inference_needs_source_and_bundle(tmp_path: Path) -> None:
     found = problems(tmp_path, "", Step.INFER)
     assert "there is no bundle" in found[0]
     assert found[1].startswith("infer.source: is empty")
+
+
+@pytest.mark.usefixtures("clouds")
+@pytest.mark.parametrize("steps", [(), (Step.VERIFY,), (Step.INFER,), (Step.VERIFY, Step.INFER)])
+def test_run_time_options_are_checked_before_running(
+    tmp_path: Path, checkpoint: str, steps: tuple[Step, ...]
+) -> None:
+    write_bundle_of_toy(tmp_path / "out" / "bundle")
+    text = checkpoint + (
+        "verification: {samples: [clouds]}\ninfer: {source: clouds}\nruntime: {options: {treshold: 0.5}}\n"
+    )
+    (found,) = problems(tmp_path, text, *steps)
+    assert found.startswith("line 7: runtime.options: ")
+    assert "treshold" in found
+    assert problems(tmp_path, text.replace("treshold", "threshold"), *steps) == []
+
+
+@pytest.mark.usefixtures("clouds")
+def test_run_time_options_are_checked_without_a_bundle(tmp_path: Path, checkpoint: str) -> None:
+    text = checkpoint + "infer: {source: clouds}\nruntime: {options: {treshold: 0.5}}\n"
+    found = problems(tmp_path, text, Step.INFER)
+    assert len(found) == 2
+    assert "treshold" in found[1]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
