@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from awml_deploy_core.errors import BagError
+from awml_deploy_core import bag_damage
+from awml_deploy_core.errors import BagError, PointCloudError
 from awml_deploy_ros.bag_types import require_rosbags
 
 POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
@@ -16,23 +17,39 @@ POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 # CDR: four bytes of encapsulation, of which the second tells the byte order, then the header's
 # stamp, which is the message's first field.
 _STAMP_OFFSET = 4
+_STAMP_END = _STAMP_OFFSET + 8
 _LITTLE_ENDIAN_BIT = 1
 
 
 def stamp_ns(data: bytes) -> int:
-    """Stamp of a serialised message that starts with a std_msgs/Header [ns]."""
+    """Stamp of a serialised message that starts with a std_msgs/Header [ns].
+
+    Raises:
+        PointCloudError: The message is too short for a stamp.
+    """
     seconds, nanoseconds = struct.unpack_from(_stamp_format(data), data, _STAMP_OFFSET)
     return int(seconds) * 1_000_000_000 + int(nanoseconds)
 
 
 def restamped(data: bytes, stamp: int) -> bytes:
-    """The same serialised message with another header stamp [ns]."""
+    """The same serialised message with another header stamp [ns].
+
+    Raises:
+        PointCloudError: The message is too short for a stamp.
+    """
     seconds, nanoseconds = divmod(stamp, 1_000_000_000)
-    end = _STAMP_OFFSET + 8
-    return data[:_STAMP_OFFSET] + struct.pack(_stamp_format(data), seconds, nanoseconds) + data[end:]
+    packed = struct.pack(_stamp_format(data), seconds, nanoseconds)
+    return data[:_STAMP_OFFSET] + packed + data[_STAMP_END:]
 
 
 def _stamp_format(data: bytes) -> str:
+    if len(data) < _STAMP_END:
+        raise PointCloudError(
+            "serialised message",
+            "too short for a stamp",
+            got=f"{len(data)} bytes",
+            expected=f"at least {_STAMP_END}",
+        )
     return "<iI" if data[1] & _LITTLE_ENDIAN_BIT else ">iI"
 
 
@@ -57,7 +74,10 @@ class CloudTopic:
         from rosbags.rosbag2 import Reader
 
         with bag_errors(bag), Reader(bag) as reader:
-            topics = {entry.topic: (entry.msgtype, entry.msgcount) for entry in reader.connections}
+            topics = {
+                str(entry.topic): (str(entry.msgtype), bag_damage.message_count(entry.msgcount))
+                for entry in reader.connections
+            }
         listing = [f"{name} ({kind}, {count} messages)" for name, (kind, count) in sorted(topics.items())]
         if topic is not None and topics.get(topic, ("",))[0] != POINT_CLOUD_TYPE:
             raise BagError(f"{bag}#{topic}", f"no such topic of type {POINT_CLOUD_TYPE}", problems=listing)
@@ -83,21 +103,15 @@ class CloudTopic:
 
         with bag_errors(self.bag), Reader(self.bag) as reader:
             chosen = [entry for entry in reader.connections if entry.topic == self.name]
-            for _, _, data in reader.messages(chosen):
+            # rosbags would take no choice for all topics.
+            for _, _, data in reader.messages(chosen) if chosen else ():
                 yield bytes(data)
 
 
 @contextmanager
 def bag_errors(bag: Path) -> Iterator[None]:
     """Turn what rosbags raises on a missing or damaged bag into a BagError."""
-    import apsw
-    from rosbags.rosbag2 import ReaderError
-
     if not bag.exists():
         raise BagError(bag, "no such bag")
-    try:
+    with bag_damage.bag_errors(bag):
         yield
-    except (ReaderError, apsw.Error, OSError, struct.error, KeyError, ValueError) as error:
-        raise BagError(
-            bag, "bag cannot be read", got=error, hint="Copy it again, or try `ros2 bag reindex`."
-        ) from error

@@ -11,12 +11,12 @@ from harness import wait_until
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import serialize_message
-from rosbags.rosbag2 import Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 
-from awml_deploy_core.errors import BagError, ParameterError
+from awml_deploy_core.errors import BagError, ParameterError, PointCloudError
 from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
 from awml_deploy_ros.bag_player import BagPlayer, PlaybackOptions
 from awml_deploy_ros.bag_types import typestore_for
@@ -164,6 +164,39 @@ def test_a_damaged_bag_is_a_typed_error(bag: Path) -> None:
     storage.write_bytes(storage.read_bytes()[:1000])
     with pytest.raises(BagError, match="cannot be read"):
         list(CloudTopic.find(bag).messages())
+
+
+@pytest.mark.parametrize("compression", [None, "FILE", "MESSAGE", "STORAGE"])
+def test_damage_to_any_storage_is_a_typed_error(compression: str | None, tmp_path: Path) -> None:
+    plugin = StoragePlugin.MCAP if compression in (None, "STORAGE") else StoragePlugin.SQLITE3
+    writer = Writer(tmp_path / "bag", version=8, storage_plugin=plugin)
+    if compression is not None:
+        writer.set_compression(CompressionMode[compression], CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection(
+            TOPIC, "sensor_msgs/msg/PointCloud2", typestore=typestore_for("sensor_msgs")
+        )
+        writer.write(connection, 1, bytes(serialize_message(clouds(1)[0])))
+    (storage,) = (path for path in (tmp_path / "bag").iterdir() if path.name != "metadata.yaml")
+    content = storage.read_bytes()
+    if compression is None:
+        # The size of the first record, larger than any memory.
+        changed = content[:9] + (2**62).to_bytes(8, "little") + content[17:]
+    else:
+        # The frame header behind zstd's magic number.
+        header = content.index(b"\x28\xb5\x2f\xfd") + 4
+        changed = content[:header] + b"\xff" * 4 + content[header + 4 :]
+    storage.write_bytes(changed)
+    with pytest.raises(BagError, match="cannot be read"):
+        list(CloudTopic.find(tmp_path / "bag").messages())
+
+
+def test_a_message_without_a_stamp_is_a_typed_error() -> None:
+    for data in (b"", b"\x00\x01\x00\x00" + bytes(7)):
+        with pytest.raises(PointCloudError, match="too short for a stamp"):
+            stamp_ns(data)
+        with pytest.raises(PointCloudError, match="too short for a stamp"):
+            restamped(data, 1)
 
 
 def test_a_stamp_is_found_in_either_byte_order() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from awml_deploy_core.bag_damage import bag_errors, message_count
 from awml_deploy_core.errors import BagError, MissingDependencyError
 
 POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
@@ -92,57 +94,86 @@ class CloudBag:
         Raises:
             BagError: A message is corrupt, or the storage is damaged.
         """
-        from rosbags.serde import SerdeError
-        from rosbags.typesys import Stores, get_typestore
+        for index, (received_ns, raw) in enumerate(self.records()):
+            yield self.decode(index, received_ns, raw)
 
-        store = get_typestore(Stores.ROS2_HUMBLE)
-        for index, (received_ns, raw) in enumerate(self._records()):
-            try:
-                message: Any = store.deserialize_cdr(raw, POINT_CLOUD_TYPE)
-            except (SerdeError, IndexError) as error:
-                raise BagError(
-                    f"{self.path}#{self.topic}", f"message {index} is corrupt", got=error
-                ) from error
-            stamp = message.header.stamp
-            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-            yield RecordedCloud(index, stamp_ns, received_ns, message.header.frame_id, message)
+    def records(self) -> Iterator[tuple[int, bytes]]:
+        """Reception time [ns] and CDR bytes of every message in order of reception, not decoded.
 
-    def _records(self) -> Iterator[tuple[int, bytes]]:
-        """Reception time [ns] and CDR bytes of every message of the topic."""
+        Raises:
+            BagError: The storage is damaged; what comes after cannot be read.
+        """
         from rosbags.rosbag2 import Reader
 
-        try:
-            with Reader(self.path) as reader:
-                chosen = [entry for entry in reader.connections if entry.topic == self.topic]
-                for _, received_ns, raw in reader.messages(chosen):
+        subject, position = f"{self.path}#{self.topic}", 0
+        with bag_errors(self.path), Reader(self.path) as reader:
+            chosen = [entry for entry in reader.connections if entry.topic == self.topic]
+            if not chosen:
+                # rosbags would take no choice for all topics.
+                return
+            # SQLite does not close while rows of a query are left.
+            with closing(reader.messages(chosen)) as rows:
+                while True:
+                    with bag_errors(subject, f"bag is damaged from message {position} on"):
+                        row = next(rows, None)
+                        if row is None:
+                            return
+                        received_ns, raw = int(row[1]), row[2]
                     yield received_ns, raw
-        except _damage() as error:
-            raise BagError(self.path, "bag is damaged", got=error) from error
+                    position += 1
+
+    def decode(self, index: int, received_ns: int, raw: bytes) -> RecordedCloud:
+        """The cloud of one of the :meth:`records`.
+
+        Raises:
+            BagError: The message is corrupt.
+        """
+        with bag_errors(f"{self.path}#{self.topic}", f"message {index} is corrupt", hint=None):
+            message: Any = _typestore().deserialize_cdr(raw, POINT_CLOUD_TYPE)
+            stamp = message.header.stamp
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+            return RecordedCloud(index, stamp_ns, received_ns, message.header.frame_id, message)
 
 
 class CloudCursor:
     """Access to the clouds of a bag by index, made for reading in order.
 
-    The next index costs one message; an earlier one starts over from the front of the bag.
+    Only the cloud that is asked for is decoded: the next index costs one message, those skipped
+    are passed over, and an earlier one starts over from the front of the bag.
     """
 
     def __init__(self, bag: CloudBag) -> None:
         self.bag = bag
-        self._clouds = iter(bag)
-        self._next = 0
+        self._rewind()
 
     def read(self, index: int) -> RecordedCloud:
         """The cloud at ``index``, 0 to ``bag.count`` - 1.
 
         Raises:
-            BagError: The message is corrupt, or the bag has fewer than it says.
+            BagError: The message is corrupt, the storage is damaged up to there, or the bag has
+                fewer messages than it says.
         """
         if index < self._next:
-            self._clouds, self._next = iter(self.bag), 0
-        for cloud in self._clouds:
-            self._next = cloud.index + 1
-            if cloud.index == index:
-                return cloud
+            self._rewind()
+        return self.bag.decode(index, *self._record(index))
+
+    def _rewind(self) -> None:
+        self._records = self.bag.records()
+        self._next = 0
+        self._damage: BagError | None = None
+
+    def _record(self, index: int) -> tuple[int, bytes]:
+        if self._damage is None:
+            try:
+                for record in self._records:
+                    self._next += 1
+                    if self._next > index:
+                        return record
+            except BagError as error:
+                # The iterator is at its end now, which must not look like that of the topic.
+                self._damage = error
+        if self._damage is not None:
+            raise self._damage.with_traceback(None)
         raise BagError(
             f"{self.bag.path}#{self.bag.topic}",
             "fewer messages than the bag says",
@@ -185,26 +216,16 @@ def list_topics(path: Path) -> tuple[TopicSummary, ...]:
         raise BagError(
             path, "not a rosbag2", expected="a folder with metadata.yaml, or a .db3 or .mcap file"
         )
-    try:
-        with Reader(path) as reader:
-            counts: dict[tuple[str, str], int] = {}
-            for entry in reader.connections:
-                key = (entry.topic, entry.msgtype)
-                counts[key] = counts.get(key, 0) + entry.msgcount
-    except _damage() as error:
-        raise BagError(
-            path,
-            "bag cannot be read",
-            got=error,
-            hint="Record or copy it again, or try `ros2 bag reindex`.",
-        ) from error
+    with bag_errors(path), Reader(path) as reader:
+        counts: dict[tuple[str, str], int] = {}
+        for entry in reader.connections:
+            key = (str(entry.topic), str(entry.msgtype))
+            counts[key] = counts.get(key, 0) + message_count(entry.msgcount)
     return tuple(TopicSummary(name, msgtype, counts[name, msgtype]) for name, msgtype in sorted(counts))
 
 
-def _damage() -> tuple[type[Exception], ...]:
-    """What rosbags raises on damaged storage."""
-    import apsw
-    from rosbags.rosbag2 import ReaderError
+@cache
+def _typestore() -> Any:
+    from rosbags.typesys import Stores, get_typestore
 
-    parsing = (struct.error, ValueError, KeyError, IndexError, TypeError, EOFError)
-    return (ReaderError, apsw.Error, OSError, *parsing)
+    return get_typestore(Stores.ROS2_HUMBLE)
