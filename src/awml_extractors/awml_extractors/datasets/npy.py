@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -16,6 +19,25 @@ from awml_extractors.datasets.records import require_finite
 
 NPZ_KEY = "points"
 """The array read from a ``.npz`` of several."""
+
+# numpy evaluates the header as Python source and believes its shape and dtype; the zip module
+# raises RuntimeError for an encrypted member and for a compression it does not know.
+_DAMAGE: tuple[type[Exception], ...] = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_npy(path: Path) -> PointColumns:
@@ -38,19 +60,27 @@ def read_npy(path: Path) -> PointColumns:
 
 def _load(path: Path) -> npt.NDArray[Any]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded as archive:
-            names = list(archive.files)
-            key = names[0] if len(names) == 1 else NPZ_KEY
-            if key in names:
-                array: npt.NDArray[Any] = archive[key]
-                return array
+        # Opened here, because numpy leaves a file open whose zip directory is damaged.
+        with path.open("rb") as file:
+            return _array(np.load(file, allow_pickle=False), path)
     except OSError as error:
         raise DatasetError(path, "cannot be read", got=error.strerror or error) from error
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(path, "not a readable numpy file", got=error) from error
-    raise DatasetError(
-        path, "no array of points", got=f"arrays {', '.join(names) or 'none'}", expected=NPZ_KEY
-    )
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(path, "not a readable numpy file", got=reason) from error
+
+
+def _array(loaded: Any, path: Path) -> npt.NDArray[Any]:
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded as archive:
+        names = list(archive.files)
+        key = names[0] if len(names) == 1 else NPZ_KEY
+        found = archive[key] if key in names else None
+    if found is None:
+        raise DatasetError(
+            path, "no array of points", got=f"arrays {', '.join(names) or 'none'}", expected=NPZ_KEY
+        )
+    if not isinstance(found, np.ndarray):
+        raise DatasetError(path, "not a readable numpy file", got=f"{key} is no array")
+    return found

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,46 @@ def test_unusable_numpy_files_are_refused(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "packed.npz", points=np.arange(40.0).reshape(10, 4))
     with pytest.raises(DatasetError, match="not a readable numpy file"):
         read_npy(save(tmp_path, "cut.npz", (tmp_path / "packed.npz").read_bytes()[:100]))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1152921504606846976, 3), }",
+        f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**40}, 4), }}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (4, ",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-4, 4), }",
+        "(" * 3000,
+        "\n  a\n b",
+    ],
+    ids=["overflow", "memory", "long", "open", "negative", "nested", "indent"],
+)
+def test_a_header_that_lies_is_one_dataset_error(header: str, tmp_path: Path) -> None:
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(64)
+    with pytest.raises(DatasetError, match=r"header\.npy: not a readable numpy file; got \S"):
+        read_npy(save(tmp_path, "header.npy", content))
+    with zipfile.ZipFile(tmp_path / "header.npz", "w") as archive:
+        archive.writestr("points.npy", content)
+    with pytest.raises(DatasetError, match=r"header\.npz: not a readable numpy file; got \S"):
+        read_npy(tmp_path / "header.npz")
+
+
+def test_an_npz_that_cannot_be_unpacked_is_a_dataset_error(tmp_path: Path) -> None:
+    np.savez(tmp_path / "points.npz", points=np.zeros((4, 4), np.float32))
+    content = (tmp_path / "points.npz").read_bytes()
+    entry = content.index(b"PK\x01\x02")
+    encrypted, packed = bytearray(content), bytearray(content)
+    encrypted[6] |= 1
+    encrypted[entry + 8] |= 1
+    packed[8] = packed[entry + 10] = 99
+    for name, changed, reason in (("a", encrypted, "encrypted"), ("b", packed, "compression")):
+        with pytest.raises(DatasetError, match=f"not a readable numpy file; got .*{reason}"):
+            read_npy(save(tmp_path, f"{name}.npz", bytes(changed)))
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
+        archive.writestr("points", b"no array")
+    with pytest.raises(DatasetError, match="points is no array"):
+        read_npy(tmp_path / "text.npz")
 
 
 def test_compressed_pcd(tmp_path: Path) -> None:
