@@ -40,14 +40,19 @@ def read_document(path: Path) -> Document:
         raise ConfigError(path, "cannot be read", got=error.strerror, expected="a YAML file") from None
     except UnicodeDecodeError as error:
         raise ConfigError(path, "is not UTF-8 text", got=f"byte {error.start}") from None
+    lines: dict[Location, int] = {}
+    problems: list[str] = []
     try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-        lines: dict[Location, int] = {}
-        problems: list[str] = []
-        if isinstance(node, yaml.MappingNode):
-            _index(node, (), lines, problems)
-        content = loader.construct_document(node) if node is not None else {}
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if isinstance(node, yaml.MappingNode):
+                _Index(path, lines, problems).add(node, ())
+            content = loader.construct_document(node) if node is not None else {}
+        except RecursionError:
+            raise yaml.MarkedYAMLError(
+                problem="nested too deeply", problem_mark=loader.get_mark()
+            ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -59,17 +64,64 @@ def read_document(path: Path) -> Document:
     return Document(content, lines, tuple(problems))
 
 
-def _index(node: yaml.Node, location: Location, lines: dict[Location, int], problems: list[str]) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            where = (*location, key_node.value)
-            line = key_node.start_mark.line + 1
-            if where in lines:
-                dotted = ".".join(map(str, where))
-                problems.append(f"line {line}: {dotted}: is given twice, first in line {lines[where]}")
-            lines.setdefault(where, line)
-            _index(value_node, where, lines, problems)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, child in enumerate(node.value):
-            lines[(*location, index)] = child.start_mark.line + 1
-            _index(child, (*location, index), lines, problems)
+class _Loader(yaml.SafeLoader):
+    """Says where a scalar is that looks like a date or a number but is none, e.g. 2026-13-01."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, ValueError) as error:
+            problem = f"not a {node.tag.rpartition(':')[2]}: {error}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
+class _Index:
+    """Collects the line of every key, and the keys that are given twice."""
+
+    def __init__(self, path: Path, lines: dict[Location, int], problems: list[str]) -> None:
+        self._path = path
+        self._lines = lines
+        self._problems = problems
+        self._open: set[yaml.Node] = set()
+
+    def add(self, node: yaml.Node, location: Location) -> None:
+        """Add what is below a node.
+
+        Raises:
+            ConfigError: An alias in it names what it is part of.
+        """
+        if node in self._open:
+            line = self._lines[location]
+            dotted = ".".join(map(str, location))
+            raise ConfigError(
+                f"{self._path}:{line}",
+                f"{dotted} refers to itself",
+                hint=f"Its alias names what it is part of, from line {node.start_mark.line + 1} on.",
+            )
+        self._open.add(node)
+        if isinstance(node, yaml.MappingNode):
+            for key_node, value_node in node.value:
+                self._add_key(key_node, value_node, location)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, child in enumerate(node.value):
+                self._lines[(*location, index)] = child.start_mark.line + 1
+                self.add(child, (*location, index))
+        self._open.remove(node)
+
+    def _add_key(self, key_node: yaml.Node, value_node: yaml.Node, location: Location) -> None:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError(
+                f"{self._path}:{line}",
+                f"a {key_node.id} is used as a key",
+                expected="a name",
+                hint="Quote it if it is one.",
+            )
+        where = (*location, key_node.value)
+        if where in self._lines:
+            dotted = ".".join(map(str, where))
+            self._problems.append(
+                f"line {line}: {dotted}: is given twice, first in line {self._lines[where]}"
+            )
+        self._lines.setdefault(where, line)
+        self.add(value_node, where)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from awml_deploy_core.config import Step, load_config, load_mapping, only
+from awml_deploy_core.config.document import read_document
 from awml_deploy_core.errors import ConfigError
 
 MINIMAL = "name: demo\nmodel: {family: toy}\nwork_dir: out\n"
@@ -106,6 +107,33 @@ def test_syntax_error_names_line_and_column(tmp_path: Path) -> None:
 def test_other_documents_are_refused(tmp_path: Path, text: str, expected: str) -> None:
     with pytest.raises(ConfigError, match=expected):
         load_config(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: &x\n  c:\n    d: *x\n", r"yaml:4: b\.c\.d refers to itself.*from line 2 on"),
+        ("a: &x [1, *x]\n", r"yaml:1: a\.1 refers to itself"),
+        ("a: &x\n  <<: *x\n", r"yaml:2: a\.<< refers to itself"),
+        ("a: 1\n? [1, 2]\n: 3\n", "yaml:2: a sequence is used as a key; expected a name"),
+        ("name: demo\nwork_dir: {{ folder }}\n", "yaml:2: a mapping is used as a key"),
+        ("a: 1\nb: " + "[" * 5000, r"yaml:2:\d+: is not valid YAML; got nested too deeply"),
+        ("a: 1\nb: 2026-13-01\n", "yaml:2:4: is not valid YAML; got not a timestamp: month must be"),
+        ("a: !!int x\n", "yaml:1:4: is not valid YAML; got not a int: invalid literal"),
+    ],
+    ids=["mapping", "sequence", "merge", "list key", "template", "depth", "date", "tag"],
+)
+def test_yaml_that_no_configuration_can_mean_is_one_error_with_its_line(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        load_config(write(tmp_path, text))
+
+
+def test_an_alias_may_repeat_what_is_elsewhere(tmp_path: Path) -> None:
+    text = "a: &a {x: 1}\nb: [*a, *a]\nc:\n  <<: *a\n"
+    content = read_document(write(tmp_path, text)).content
+    assert content == {"a": {"x": 1}, "b": [{"x": 1}, {"x": 1}], "c": {"x": 1}}
 
 
 def test_missing_file_is_one_error(tmp_path: Path) -> None:
