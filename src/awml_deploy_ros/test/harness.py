@@ -28,6 +28,7 @@ STATES = {
     "finalized": State.PRIMARY_STATE_FINALIZED,
 }
 NODE = "/ns/centerpoint"
+_ATTEMPTS = 5
 SERVICES = {
     "change_state": ChangeState,
     "get_state": GetState,
@@ -64,12 +65,7 @@ class Harness:
         self.publisher = self.peer.create_publisher(
             PointCloud2, f"{NODE}/input/pointcloud", qos_profile_sensor_data
         )
-        # Before anything spins: endpoints that come and go while others are matched are sometimes
-        # never matched themselves.
-        self._clients = {
-            service: self.peer.create_client(kind, f"{NODE}/{service}")
-            for service, kind in SERVICES.items()
-        }
+        self._clients = {service: self._client(service) for service in SERVICES}
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._executor.add_node(self.peer)
@@ -101,9 +97,16 @@ class Harness:
         return messages
 
     def call(self, service: str, request: Any) -> Any:
-        client = self._clients[service]
-        assert client.wait_for_service(timeout_sec=10.0)
-        return client.call(request)
+        # Now and then Fast DDS never matches two endpoints of one participant; new ones it does.
+        for _ in range(_ATTEMPTS):
+            if self._clients[service].wait_for_service(timeout_sec=2.0):
+                return self._clients[service].call(request)
+            self.peer.destroy_client(self._clients[service])
+            self._clients[service] = self._client(service)
+        raise AssertionError(f"{service} is not there after {_ATTEMPTS} attempts")
+
+    def _client(self, service: str) -> Any:
+        return self.peer.create_client(SERVICES[service], f"{NODE}/{service}")
 
     def change(self, transition: int) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))
