@@ -20,6 +20,7 @@ from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runtime.session import Session
+from awml_deploy_core.validation import problem_clauses
 
 if TYPE_CHECKING:
     import torch
@@ -129,8 +130,7 @@ class ToyFamily:
         try:
             return ToyConfig.model_validate(dict(raw))
         except ValidationError as error:
-            problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
-            raise ConfigError("model", "is invalid", problems=problems) from None
+            raise ConfigError("model", "is invalid", problems=problem_clauses(error, ToyConfig)) from None
 
     def dump_config(self, config: ToyConfig) -> dict[str, Any]:
         return config.model_dump(mode="json")

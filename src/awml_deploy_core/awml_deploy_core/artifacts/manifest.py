@@ -14,6 +14,7 @@ from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError, TensorMismatchError
 from awml_deploy_core.files import io_errors, sha256_file, write_text
 from awml_deploy_core.packages import installed_versions
+from awml_deploy_core.validation import problem_clauses
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -150,10 +151,7 @@ class Manifest(_Frozen):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            problems = [
-                f"{'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}"
-                for item in error.errors()
-            ]
+            problems = problem_clauses(error, cls)
         except TensorMismatchError as error:
             problems = [str(error)]
         raise ArtifactError(

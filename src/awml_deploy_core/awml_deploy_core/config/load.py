@@ -14,10 +14,11 @@ from awml_deploy_core.config.document import Document, read_document
 from awml_deploy_core.config.overrides import apply_overrides
 from awml_deploy_core.config.paths import expand_variables
 from awml_deploy_core.config.preflight import StepSelector, check, only
-from awml_deploy_core.config.problems import describe, locate, suggest, without_faults
+from awml_deploy_core.config.problems import describe, locate, without_faults
 from awml_deploy_core.config.schema import DeployConfig
 from awml_deploy_core.errors import AwmlDeployError, ConfigError
 from awml_deploy_core.family import ModelFamily, available_families, load_family
+from awml_deploy_core.validation import suggest
 
 
 @dataclass(frozen=True, eq=False)

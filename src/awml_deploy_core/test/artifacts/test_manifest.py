@@ -99,6 +99,26 @@ def test_an_invalid_manifest_is_a_typed_error(
     assert caught.value.problems
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("modle", {}, "modle: unknown key (did you mean model?)"),
+        ("provenance.createt", 1, "provenance.createt: unknown key (did you mean created?)"),
+        ("components.0.input", [], "components.0.input: unknown key (did you mean inputs?)"),
+        ("files.0.size", -1, "files.0.size: input should be greater than or equal to 0, got -1"),
+    ],
+)
+def test_a_wrong_key_says_what_was_meant(
+    folder: Path, manifest: Manifest, path: str, value: Any, expected: str
+) -> None:
+    document = json.loads(manifest.write(folder).read_text())
+    change(document, path, value)
+    (folder / "manifest.json").write_text(json.dumps(document))
+    with pytest.raises(ArtifactError) as caught:
+        Manifest.read(folder)
+    assert caught.value.problems == (expected,)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
 def test_a_file_that_is_no_manifest_is_a_typed_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "manifest.json").write_bytes(content)

@@ -6,7 +6,7 @@ import pytest
 
 from awml_deploy_core.config import Step, load_config, load_mapping, only
 from awml_deploy_core.config.document import read_document
-from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.errors import BagError, ConfigError
 
 MINIMAL = "name: demo\nmodel: {family: toy}\nwork_dir: out\n"
 
@@ -161,7 +161,7 @@ def test_all_problems_come_at_once_with_lines_and_suggestions(tmp_path: Path) ->
     text = "\n".join(problems)
     for part in (
         "line 2: name: is given twice, first in line 1",
-        "line 5: model.chanels: Extra inputs are not permitted",
+        "line 5: model.chanels: unknown key (did you mean channels?)",
         "line 7: checkpoint_path: does not exist",
         "line 8: runtime.devise: unknown key (did you mean device?)",
         "line 8: runtime.num_threads: input should be greater than or equal to 0, got -1",
@@ -171,6 +171,25 @@ def test_all_problems_come_at_once_with_lines_and_suggestions(tmp_path: Path) ->
     ):
         assert part in text
     assert len(problems) == len(set(problems))
+
+
+def test_what_is_wrong_inside_a_source_stays_below_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def several(*_: object) -> None:
+        raise BagError("bag", "several topics", problems=["/front", "/rear"], hint="Name one.")
+
+    monkeypatch.setattr("toy_family.ToyFamily.open_samples", several)
+    path = write(tmp_path, MINIMAL + "infer: {source: bag}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, steps=only(Step.INFER))
+    assert [line for line in str(caught.value).splitlines() if "bundle" not in line] == [
+        f"{path}: has 2 problems",
+        "  - line 4: infer.source: bag: several topics",
+        "      - /front",
+        "      - /rear",
+        "    Name one.",
+    ]
 
 
 def test_missing_keys_do_not_hide_later_problems(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import io_errors, write_text
+from awml_deploy_core.validation import problem_clauses
 from awml_extractors.centerpoint import autoware_node, class_remapper
 from awml_extractors.centerpoint.class_remapper import RemapRule
 from awml_extractors.centerpoint.config import (
@@ -27,7 +28,6 @@ from awml_extractors.centerpoint.config import (
     OnnxFile,
     RawFeature,
 )
-from awml_extractors.centerpoint.variants import config_problems
 
 ML_PACKAGE = "ml_package.param.yaml"
 DEPLOY_METADATA = "deploy_metadata.yaml"
@@ -250,7 +250,9 @@ def _config(
             }
         )
     except ValidationError as error:
-        raise ArtifactError(path, "is invalid", problems=config_problems(error)) from None
+        raise ArtifactError(
+            path, "is invalid", problems=problem_clauses(error, CenterPointConfig)
+        ) from None
 
 
 def _check_version(path: Path, version: object) -> None:
@@ -271,7 +273,7 @@ def _validate(model: type[ModelT], content: object, path: Path) -> ModelT:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ArtifactError(path, "is invalid", problems=config_problems(error)) from None
+        raise ArtifactError(path, "is invalid", problems=problem_clauses(error, model)) from None
 
 
 def _ros_parameters(path: Path) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from awml_deploy_core.errors import ParameterError
+from awml_deploy_core.validation import problem_clauses
 from awml_extractors.centerpoint.class_remapper import RemapRule, default_rules
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -151,11 +152,7 @@ class PostprocessOptions(BaseModel):
         try:
             options = PostprocessOptions.model_validate(merged)
         except ValidationError as error:
-            problems += [
-                f"{'.'.join(str(part) for part in item['loc']) or 'options'}: {item['msg']}, "
-                f"got {item['input']!r}"
-                for item in error.errors()
-            ]
+            problems += problem_clauses(error, PostprocessOptions)
         if problems:
             raise ParameterError("post-processing options", "are invalid", problems=problems)
         return options.for_classes(class_names)

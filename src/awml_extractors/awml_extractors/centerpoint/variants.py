@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.validation import problem_clauses
 from awml_extractors.centerpoint.config import CenterPointConfig
 
 _WITH_INTENSITY = ("x", "y", "z", "intensity", "time_lag")
@@ -97,17 +98,6 @@ def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
     try:
         return CenterPointConfig.model_validate({**base, **values})
     except ValidationError as error:
-        raise ConfigError("model", "is invalid", problems=config_problems(error)) from None
-
-
-def config_problems(error: ValidationError) -> list[str]:
-    """One clause for every problem of a configuration."""
-    problems = []
-    for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"])
-        if item["type"] == "value_error":
-            text = str(item["ctx"]["error"]) if "ctx" in item else item["msg"]
-            problems += [f"{place}: {part}" if place else part for part in text.split("; ")]
-        else:
-            problems.append(f"{place}: {item['msg']}, got {item['input']!r}")
-    return problems
+        raise ConfigError(
+            "model", "is invalid", problems=problem_clauses(error, CenterPointConfig)
+        ) from None

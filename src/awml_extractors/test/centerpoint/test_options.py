@@ -48,6 +48,12 @@ def test_a_class_of_the_defaults_that_the_model_lacks_cannot_be_changed() -> Non
         PostprocessOptions().merged({"yaw_norm_thresholds": {"BUS": 0.9}}, ("CAR",))
 
 
+def test_an_unknown_option_says_what_was_meant() -> None:
+    with pytest.raises(ParameterError) as caught:
+        PostprocessOptions().merged({"iou_nms_treshold": 0.5}, NAMES)
+    assert caught.value.problems == ("iou_nms_treshold: unknown key (did you mean iou_nms_threshold?)",)
+
+
 def test_options_in_force_can_be_given_back() -> None:
     options = PostprocessOptions().merged({"default_score_threshold": 0.2}, ("CAR",))
     assert options.merged(options.model_dump(), ("CAR",)) == options

@@ -70,6 +70,15 @@ def test_all_problems_are_listed() -> None:
         assert sum(problem.startswith(key) for problem in problems) == 1
 
 
+def test_an_unknown_key_says_what_was_meant() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"max_voxel": 1, "postprocess": {"iou_nms_treshold": 0.5}})
+    assert sorted(caught.value.problems) == [
+        "max_voxel: unknown key (did you mean max_voxels?)",
+        "postprocess.iou_nms_treshold: unknown key (did you mean iou_nms_threshold?)",
+    ]
+
+
 def test_geometry_problems_are_listed_one_by_one() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"class_names": [], "point_features": ["z", "y", "x"], "voxel_size": [0.31, 0.32, 10]})
