@@ -18,7 +18,8 @@ COMMANDS = (export, verify, run, infer, inspect, doctor)
 _LOG = logging.getLogger(__name__)
 _EPILOG = (
     "exit codes: 0 all passed; 1 a check failed or a required one did not run; "
-    "2 bad input, configuration or machine; 3 a check could not be completed; 130 interrupted"
+    "2 bad input, configuration or machine; 3 a check could not be completed, or a bug stopped it; "
+    "130 interrupted"
 )
 
 
@@ -43,8 +44,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         An :class:`ExitCode`; errors of input are printed as one message, never as a traceback
-        unless the log level is debug.
+        unless the log level is debug. Any other exception is a bug: its traceback is printed, and
+        the process ends as one that could not complete its checks.
     """
+    try:
+        return _run(argv)
+    except Exception:  # noqa: BLE001 - it ends here, with its traceback
+        # The exit code that Python gives an exception, 1, would say that a check failed.
+        _LOG.exception("stopped by a bug; please report it with this traceback")
+        return int(ExitCode.ERROR)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """Run one command; what is wrong with its input becomes a message and an exit code."""
     args = build_parser().parse_args(argv)
     level, fmt = log_settings(args)
     configure_logging(level, fmt)

@@ -12,6 +12,7 @@ import pytest
 from toy_family import ToyConfig, write_checkpoint
 
 from awml_deploy_core.cli.main import main
+from awml_deploy_core.exit_codes import ExitCode
 
 pytestmark = pytest.mark.usefixtures("toy")
 
@@ -127,6 +128,21 @@ def test_wrong_checkpoint_is_one_clear_error(
     assert "Traceback" not in err
     assert report(tmp_path / "e.json")["error"]["type"] == "CheckpointError"
     assert not (tmp_path / "out" / "bundle").exists()
+
+
+@pytest.mark.parametrize("error", [AssertionError("impossible"), RecursionError("depth"), MemoryError()])
+def test_a_bug_is_told_apart_from_a_failed_check(
+    deploy: Path, error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("toy_family.ToyFamily.parse_config", broken)
+    assert main(["export", str(deploy)]) == ExitCode.ERROR == 3
+    err = capsys.readouterr().err
+    assert "stopped by a bug" in err
+    assert "Traceback (most recent call last)" in err
+    assert type(error).__name__ in err
 
 
 def test_unwritable_result_does_not_hide_the_error(
