@@ -104,8 +104,9 @@ class _Index:
                 self._add_key(key_node, value_node, location)
         elif isinstance(node, yaml.SequenceNode):
             for index, child in enumerate(node.value):
-                self._lines[(*location, index)] = child.start_mark.line + 1
-                self.add(child, (*location, index))
+                where = (*location, index)
+                self._lines[where] = child.start_mark.line + 1
+                self.add(child, where)
         self._open.remove(node)
 
     def _add_key(self, key_node: yaml.Node, value_node: yaml.Node, location: Location) -> None:
@@ -113,7 +114,7 @@ class _Index:
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(
                 f"{self._path}:{line}",
-                f"a {key_node.id} is used as a key",
+                f"a {'list' if isinstance(key_node, yaml.SequenceNode) else 'mapping'} is used as a key",
                 expected="a name",
                 hint="Quote it if it is one.",
             )

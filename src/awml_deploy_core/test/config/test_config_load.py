@@ -115,7 +115,7 @@ def test_other_documents_are_refused(tmp_path: Path, text: str, expected: str) -
         ("a: 1\nb: &x\n  c:\n    d: *x\n", r"yaml:4: b\.c\.d refers to itself.*from line 2 on"),
         ("a: &x [1, *x]\n", r"yaml:1: a\.1 refers to itself"),
         ("a: &x\n  <<: *x\n", r"yaml:2: a\.<< refers to itself"),
-        ("a: 1\n? [1, 2]\n: 3\n", "yaml:2: a sequence is used as a key; expected a name"),
+        ("a: 1\n? [1, 2]\n: 3\n", "yaml:2: a list is used as a key; expected a name"),
         ("name: demo\nwork_dir: {{ folder }}\n", "yaml:2: a mapping is used as a key"),
         ("a: 1\nb: " + "[" * 5000, r"yaml:2:\d+: is not valid YAML; got nested too deeply"),
         ("a: 1\nb: 2026-13-01\n", "yaml:2:4: is not valid YAML; got not a timestamp: month must be"),
