@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.recfunctions import structured_to_unstructured
 
-from awml_deploy_core.pointcloud2 import DATATYPES, POINT_XYZIRC, RecordField, columns_of, fields_of
+from awml_deploy_core.pointcloud2 import columns_of
+from awml_deploy_core.pointcloud2_fields import DATATYPES, POINT_XYZIRC, RecordField, fields_of
 from awml_extractors.datasets.synthetic import lidar_like_points
 
 POINTS = (120_000, 300_000)

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import BagError, ProcessError
-from awml_deploy_core.pointcloud2 import POINT_XYZIRC
+from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.live import LiveSettings, Recording, play_live, read_recording, replay_record
 from awml_extractors.datasets.bag_writer import StampedCloud, write_cloud_bag

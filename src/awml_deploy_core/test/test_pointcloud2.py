@@ -11,16 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awml_deploy_core.errors import ParameterError, PointCloudError
-from awml_deploy_core.pointcloud2 import (
+from awml_deploy_core.pointcloud2 import FieldMapping, columns, columns_of, layout_of
+from awml_deploy_core.pointcloud2_fields import (
     DATATYPES,
     POINT_XYZIRC,
     POINT_XYZIRCAEDT,
-    FieldMapping,
     RecordField,
-    columns,
-    columns_of,
     fields_of,
-    layout_of,
 )
 
 FLOAT32 = 7

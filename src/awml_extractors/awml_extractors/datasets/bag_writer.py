@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.errors import BagError, MissingDependencyError
 from awml_deploy_core.files import fsync_tree
-from awml_deploy_core.pointcloud2 import fields_of
+from awml_deploy_core.pointcloud2_fields import fields_of
 from awml_extractors.datasets.bag import POINT_CLOUD_TYPE
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import AwmlDeployError, DatasetError
-from awml_deploy_core.pointcloud2 import POINT_XYZIRC
+from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC
 from awml_extractors.datasets.bag_writer import STORAGES, StampedCloud, write_cloud_bag
 from awml_extractors.datasets.street import EGO_SPEED, STATIC, STREET_LENGTH, furnish
 

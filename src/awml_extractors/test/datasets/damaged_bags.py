@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from awml_deploy_core.pointcloud2 import POINT_XYZIRC
-from awml_extractors.datasets.bag_writer import StampedCloud, _message
+from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC
+from awml_extractors.datasets.bag import CloudBag
+from awml_extractors.datasets.bag_writer import StampedCloud, write_cloud_bag
 
 TOPIC = "/points"
 LAYOUTS = ("sqlite3", "mcap", "mcap_zstd", "mcap_lz4", "sqlite3_file", "mcap_file", "sqlite3_message")
@@ -37,19 +39,23 @@ def make_bag(path: Path, layout: str, messages: Sequence[bytes] = ()) -> Path:
             internals: Any = writer.storage
             internals.compression, internals.compressor = "lz4", lz4.frame.compress
         connection = writer.add_connection(TOPIC, "sensor_msgs/msg/PointCloud2", typestore=store)
-        for i, data in enumerate(messages or _clouds(store)):
+        for i, data in enumerate(messages or cloud_messages()):
             writer.write(connection, (i + 1) * 100_000_000, data)
     return path
 
 
-def _clouds(store: Any) -> Iterator[bytes]:
+def cloud_messages() -> list[bytes]:
+    """CDR bytes of four clouds of 30 points."""
     rng = np.random.default_rng(0)
+    clouds = []
     for i in range(4):
         points = np.zeros(30, POINT_XYZIRC)
         for name in ("x", "y", "z"):
             points[name] = rng.normal(size=len(points))
-        message = _message(store, StampedCloud(points, i, "lidar"))
-        yield bytes(store.serialize_cdr(message, "sensor_msgs/msg/PointCloud2"))
+        clouds.append(StampedCloud(points, i, "lidar"))
+    with TemporaryDirectory() as folder:
+        write_cloud_bag(Path(folder, "bag"), clouds, topic=TOPIC)
+        return [raw for _, raw in CloudBag.open(Path(folder, "bag")).records()]
 
 
 def storage_file(bag: Path) -> Path:

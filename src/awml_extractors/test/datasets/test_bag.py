@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from awml_deploy_core.errors import BagError, PointCloudError
-from awml_deploy_core.pointcloud2 import POINT_XYZIRC, POINT_XYZIRCAEDT, columns_of
+from awml_deploy_core.pointcloud2 import columns_of
+from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC, POINT_XYZIRCAEDT
 from awml_extractors.datasets.bag import CloudBag, CloudCursor, list_topics
 from awml_extractors.datasets.bag_writer import StampedCloud, write_cloud_bag
 

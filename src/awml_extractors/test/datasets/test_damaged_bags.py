@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from damaged_bags import LAYOUTS, TOPIC, damaged, make_bag, storage_file
+from damaged_bags import LAYOUTS, TOPIC, cloud_messages, damaged, make_bag, storage_file
 
 from awml_deploy_core.errors import BagError, PointCloudError
 from awml_extractors.datasets.bag import CloudBag, CloudCursor, list_topics
@@ -12,13 +12,9 @@ from awml_extractors.datasets.samples import open_samples
 pytest.importorskip("rosbags")
 
 
-def good_messages(folder: Path) -> list[bytes]:
-    return [raw for _, raw in CloudBag.open(make_bag(folder / "good", "sqlite3")).records()]
-
-
 @pytest.mark.parametrize("layout", ["sqlite3", "mcap_zstd"])
 def test_a_corrupt_message_costs_only_its_own_sample(layout: str, tmp_path: Path) -> None:
-    messages = good_messages(tmp_path)
+    messages = cloud_messages()
     messages[1] = messages[1][:40]
     samples = open_samples(str(make_bag(tmp_path / "bag", layout, messages)))
     assert samples[0].sample_id.startswith("000000_")
@@ -29,7 +25,7 @@ def test_a_corrupt_message_costs_only_its_own_sample(layout: str, tmp_path: Path
 
 
 def test_skipped_messages_are_not_decoded(tmp_path: Path) -> None:
-    good = good_messages(tmp_path)[0]
+    good = cloud_messages()[0]
     bag = CloudBag.open(make_bag(tmp_path / "bag", "sqlite3", [b"corrupt", b"corrupt", good]))
     assert CloudCursor(bag).read(2).index == 2
 

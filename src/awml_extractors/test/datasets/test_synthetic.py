@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from awml_deploy_core.errors import DatasetError
-from awml_deploy_core.pointcloud2 import POINT_XYZIRC
+from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC
 from awml_extractors.datasets.bag import CloudBag
 from awml_extractors.datasets.synthetic import (
     Lidar,
