@@ -12,6 +12,19 @@ os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 @pytest.fixture
 def ros() -> Iterator[None]:
     """An initialised rclpy."""
+    yield from _initialised()
+
+
+@pytest.fixture(scope="module")
+def ros_for_all() -> Iterator[None]:
+    """One initialised rclpy for all tests of a module.
+
+    Where many tests start and end participants, discovery now and then misses an endpoint.
+    """
+    yield from _initialised()
+
+
+def _initialised() -> Iterator[None]:
     import rclpy
 
     rclpy.init(args=[])

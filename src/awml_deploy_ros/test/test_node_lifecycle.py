@@ -14,7 +14,7 @@ from visualization_msgs.msg import MarkerArray
 
 from awml_deploy_ros.parameters import AT_START
 
-pytestmark = pytest.mark.usefixtures("ros")
+pytestmark = pytest.mark.usefixtures("ros_for_all")
 POINTS = np.tile(np.array([[1.0, 2.0, 3.0, 50.0]], np.float32), (10, 1))
 
 
