@@ -15,6 +15,6 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2
     """The command line, configuration, files or machine do not allow what was asked for."""
     ERROR = 3
-    """A check could not be completed."""
+    """A check could not be completed, or a bug stopped the command."""
     INTERRUPTED = 130
     """Ctrl-C."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from awml_deploy_core.errors import ConfigError
 class Document:
     """Parsed content, the line of every key (from 1), and problems of the text itself."""
 
-    content: dict[str, Any]
+    content: Any
+    """A mapping, where :func:`read_document` made it."""
     lines: Mapping[Location, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
@@ -40,27 +41,47 @@ def read_document(path: Path) -> Document:
         raise ConfigError(path, "cannot be read", got=error.strerror, expected="a YAML file") from None
     except UnicodeDecodeError as error:
         raise ConfigError(path, "is not UTF-8 text", got=f"byte {error.start}") from None
+    document = _parse(text, path)
+    if document.content is None:
+        return replace(document, content={})
+    if not isinstance(document.content, dict):
+        kind = type(document.content).__name__
+        raise ConfigError(path, "is not a mapping", got=kind, expected="key: value lines")
+    return document
+
+
+def parse_value(text: str) -> Any:
+    """A single YAML value, as on the command line.
+
+    Raises:
+        ConfigError: It is not valid YAML, refers to itself or has a key twice.
+    """
+    document = _parse(text, "value")
+    if document.problems:
+        raise ConfigError("value", "is not valid", problems=document.problems)
+    return document.content
+
+
+def _parse(text: str, origin: object) -> Document:
     lines: dict[Location, int] = {}
     problems: list[str] = []
     try:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
-            if isinstance(node, yaml.MappingNode):
-                _Index(path, lines, problems).add(node, ())
-            content = loader.construct_document(node) if node is not None else {}
+            if node is not None:
+                _Index(origin, lines, problems).add(node, ())
+            content = loader.construct_document(node) if node is not None else None
         except RecursionError:
             raise yaml.MarkedYAMLError(
                 problem="nested too deeply", problem_mark=loader.get_mark()
             ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        where = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else str(origin)
         raise ConfigError(where, "is not valid YAML", got=error.problem or error.context) from None
     except yaml.YAMLError as error:
-        raise ConfigError(path, "is not valid YAML", got=" ".join(str(error).split())) from None
-    if not isinstance(content, dict):
-        raise ConfigError(path, "is not a mapping", got=type(content).__name__, expected="key: value lines")
+        raise ConfigError(origin, "is not valid YAML", got=" ".join(str(error).split())) from None
     return Document(content, lines, tuple(problems))
 
 
@@ -78,8 +99,8 @@ class _Loader(yaml.SafeLoader):
 class _Index:
     """Collects the line of every key, and the keys that are given twice."""
 
-    def __init__(self, path: Path, lines: dict[Location, int], problems: list[str]) -> None:
-        self._path = path
+    def __init__(self, origin: object, lines: dict[Location, int], problems: list[str]) -> None:
+        self._origin = origin
         self._lines = lines
         self._problems = problems
         self._open: set[yaml.Node] = set()
@@ -91,10 +112,10 @@ class _Index:
             ConfigError: An alias in it names what it is part of.
         """
         if node in self._open:
-            line = self._lines[location]
+            line = self._lines.get(location, 1)
             dotted = ".".join(map(str, location))
             raise ConfigError(
-                f"{self._path}:{line}",
+                f"{self._origin}:{line}",
                 f"{dotted} refers to itself",
                 hint=f"Its alias names what it is part of, from line {node.start_mark.line + 1} on.",
             )
@@ -113,7 +134,7 @@ class _Index:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(
-                f"{self._path}:{line}",
+                f"{self._origin}:{line}",
                 f"a {'list' if isinstance(key_node, yaml.SequenceNode) else 'mapping'} is used as a key",
                 expected="a name",
                 hint="Quote it if it is one.",

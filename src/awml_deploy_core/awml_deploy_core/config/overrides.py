@@ -6,9 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
-
+from awml_deploy_core.config.document import parse_value
 from awml_deploy_core.config.paths import from_command_line
+from awml_deploy_core.errors import ConfigError
 
 
 def apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
@@ -24,9 +24,9 @@ def apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> tuple[
             problems.append(f"--set {text}: expected key.sub=value")
             continue
         try:
-            value = yaml.safe_load(value_text)
-        except yaml.YAMLError:
-            problems.append(f"--set {text}: the value is not valid YAML")
+            value = parse_value(value_text)
+        except ConfigError as error:
+            problems.append(f"--set {text}: {error}")
             continue
         if reason := _assign(result, key.split("."), from_command_line(value)):
             problems.append(f"--set {text}: {reason}")

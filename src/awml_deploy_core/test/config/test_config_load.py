@@ -6,6 +6,7 @@ import pytest
 
 from awml_deploy_core.config import Step, load_config, load_mapping, only
 from awml_deploy_core.config.document import read_document
+from awml_deploy_core.config.overrides import apply_overrides
 from awml_deploy_core.errors import BagError, ConfigError
 
 MINIMAL = "name: demo\nmodel: {family: toy}\nwork_dir: out\n"
@@ -214,3 +215,25 @@ def test_mapping_loads_like_a_file(tmp_path: Path) -> None:
 def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
     text = MINIMAL + "verification: {tolerances: {default: {relative: 1e-3}}}\n"
     assert load_config(write(tmp_path, text)).deploy.verification.tolerances.default.relative == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("&x [*x]", "refers to itself"),
+        ("[" * 3000, "nested too deeply"),
+        ("2026-13-01", "not a timestamp"),
+        ("{a: 1, a: 2}", "is given twice"),
+        ("[1, 2", "is not valid YAML"),
+    ],
+)
+def test_a_value_of_the_command_line_that_is_no_yaml_is_one_problem(value: str, reason: str) -> None:
+    content, problems = apply_overrides({}, [f"name={value}"])
+    assert content == {}
+    (problem,) = problems
+    assert problem.startswith("--set name=")
+    assert reason in problem
+
+
+def test_an_empty_value_of_the_command_line_is_null() -> None:
+    assert apply_overrides({"a": 1}, ["a="]) == ({"a": None}, [])

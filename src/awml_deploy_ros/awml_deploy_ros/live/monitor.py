@@ -42,11 +42,11 @@ class LiveCounters:
 
     @classmethod
     def of_diagnostics(cls, message: Any, node_name: str) -> LiveCounters | None:
-        """Counters of a diagnostic_msgs/DiagnosticArray, None if it is not the node's."""
+        """Counters of a diagnostic_msgs/DiagnosticArray, None if it has none of the node's."""
         for status in message.status:
-            if status.name != f"{node_name}: processing":
-                continue
             values = {entry.key: entry.value for entry in status.values}
+            if status.name != f"{node_name}: processing" or "received" not in values:
+                continue
             dropped = {
                 key.removeprefix(_DROPPED): int(value)
                 for key, value in values.items()

@@ -54,23 +54,24 @@ def read_recording(bag: Path, node_name: str) -> Recording:
     from rosbags.rosbag2 import Reader
 
     store = typestore_for("awml_deploy_msgs", "diagnostic_msgs")
-    messages: list[Any] = []
-    counters = LiveCounters()
+    topic = FRAME.of(node_name)
     with bag_errors(bag), Reader(bag) as reader:
-        for connection, _, data in reader.messages():
-            if connection.topic == FRAME.of(node_name):
-                messages.append(store.deserialize_cdr(data, connection.msgtype))
-                found = LiveCounters.of_frame(messages[-1])
-            elif connection.topic == DIAGNOSTICS.name:
-                told = LiveCounters.of_diagnostics(
-                    store.deserialize_cdr(data, connection.msgtype), node_name
-                )
-                found = told or counters
-            else:
-                continue
-            counters = found if found.accounted >= counters.accounted else counters
-    names = _class_names(messages)
-    return Recording(tuple(_frame(message, names) for message in messages), counters)
+        messages = [
+            (connection.topic, store.deserialize_cdr(data, connection.msgtype))
+            for connection, _, data in reader.messages()
+            if connection.topic in (topic, DIAGNOSTICS.name)
+        ]
+    counters = LiveCounters()
+    for name, message in messages:
+        of_frame = name == topic
+        found = (
+            LiveCounters.of_frame(message) if of_frame else LiveCounters.of_diagnostics(message, node_name)
+        )
+        if found is not None and found.accounted >= counters.accounted:
+            counters = found
+    frames = [message for name, message in messages if name == topic]
+    class_names = _class_names(frames)
+    return Recording(tuple(_frame(message, class_names) for message in frames), counters)
 
 
 def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
