@@ -135,11 +135,10 @@ def test_unusable_numpy_files_are_refused(tmp_path: Path) -> None:
         "{'descr': '<f4', 'fortran_order': False, 'shape': (17592186044416, 4), }",
         f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**40}, 4), }}",
         "{'descr': '<f4', 'fortran_order': False, 'shape': (4, ",
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (-4, 4), }",
         "(" * 3000,
         "\n  a\n b",
     ],
-    ids=["overflow", "memory", "long", "open", "negative", "nested", "indent"],
+    ids=["overflow", "memory", "long", "open", "nested", "indent"],
 )
 def test_a_header_that_lies_is_one_dataset_error(header: str, tmp_path: Path) -> None:
     content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(64)
