@@ -12,7 +12,7 @@ BUILD_STAMP := install/.build-done
 REQUIREMENTS := $(wildcard requirements/*.txt)
 SOURCES := $(shell find src launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*.egg-info/*' 2>/dev/null)
 
-.PHONY: demo test shell build setup lint unit-test system-test bench clean help
+.PHONY: demo test shell build setup lint unit-test system-test bench references clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -61,6 +61,10 @@ system-test: build ## launch the node, replay bags, run the README's commands
 bench: build ## benchmarks as ratios in one run, results as JSON
 	$(WITH_ENV) python -m pip install --quiet -r benchmarks/requirements.txt
 	$(WITH_ENV) python benchmarks/bench.py --output benchmarks/results
+
+references: build ## write the generated documents in docs/
+	$(WITH_ENV) python tools/config_reference.py
+	$(WITH_ENV) python tools/ros_reference.py
 
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) build install log output
