@@ -191,7 +191,9 @@ def summarise(report: Report, demo: Demo, console: Console) -> None:
         console.print(f"picture: {picture}", soft_wrap=True)
     console.print(f"logs: {demo.live}", soft_wrap=True)
     colour = "green" if replay.status == "passed" else "red"
-    console.print(f"[bold {colour}]demo {replay.status}[/] in {report.seconds:.0f} s. {STAND_IN}")
+    console.print(
+        f"[bold {colour}]demo {replay.status}[/] in {report.seconds:.0f} s. {STAND_IN}", soft_wrap=True
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

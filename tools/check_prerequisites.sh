@@ -15,6 +15,9 @@ else
 sys.exit(not (pathlib.Path(sysconfig.get_paths()["include"]) / "Python.h").exists())' \
     || missing+=("Python headers (apt install python3-dev)")
 fi
+if [[ "$PWD" =~ [[:space:]] ]]; then
+  missing+=("a path without spaces, which colcon's set-up scripts cannot handle; found $PWD")
+fi
 if [[ "$(uname -sm)" != "Linux x86_64" ]]; then
   missing+=("Linux on x86_64 for the ROS 2 wheels, found $(uname -sm); elsewhere use an installed ROS 2")
 fi
