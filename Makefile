@@ -18,7 +18,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 demo: build ## checkpoint -> ONNX -> verification -> live node on a bag -> result
-	@$(WITH_ENV) python demo/demo.py --output $(OUTPUT)
+	@$(WITH_ENV) python demo/demo.py --output "$(OUTPUT)"
 
 test: build ## linters, colcon test over all packages, system tests
 	@$(MAKE) --no-print-directory lint

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from awml_deploy_core.errors import AwmlDeployError, ProcessError
 from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.files import io_errors
 from awml_deploy_core.logging_setup import configure_logging
 from awml_deploy_core.reporting import Report, write_json
 from awml_deploy_core.reporting.bev import write_bev
@@ -102,11 +103,13 @@ class Demo:
 
     def _clear(self) -> None:
         """Remove what an earlier demo left, and nothing else."""
-        for path in (self.bag, self.live, self.output / "bundle", self.output / "reports"):
-            shutil.rmtree(path, ignore_errors=True)
-        for path in (self.checkpoint, self.result_json):
-            path.unlink(missing_ok=True)
-        self.output.mkdir(parents=True, exist_ok=True)
+        with io_errors(self.output, "output folder cannot be written"):
+            self.output.mkdir(parents=True, exist_ok=True)
+            for path in (self.bag, self.live, self.output / "bundle", self.output / "reports"):
+                if path.exists():
+                    shutil.rmtree(path)
+            for path in (self.checkpoint, self.result_json):
+                path.unlink(missing_ok=True)
 
     def _headline(self, number: int, text: str) -> None:
         self.console.print(f"\n[bold]{number}/3 {text}[/]")

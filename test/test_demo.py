@@ -95,8 +95,17 @@ def test_a_node_that_dies_fails_the_demo_and_leaves_nothing_running(tmp_path: Pa
     assert "ProcessError: centerpoint_node: ended with code -9" in output
     assert "demo passed" not in output
     assert processes_with(str(tmp_path)) == []
-    assert not (tmp_path / "live" / "output_bag").exists()
+    assert not list((tmp_path / "live").glob(".*"))
     assert not (tmp_path / "result.json").exists()
+
+
+def test_an_output_that_is_no_folder_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "demo/demo.py", "--output", str(tmp_path / "file")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "ArtifactError" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def processes_with(*words: str) -> list[int]:

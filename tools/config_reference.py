@@ -32,7 +32,7 @@ A `deploy.yaml` describes one deployable model. All problems of a file are repor
 their lines. Relative paths start from the folder of the file. `${NAME}` and `${NAME:-default}` in
 any string are environment variables. On the command line `--set key.sub=value` overrides a value
 (a number in the key is a position in a list; relative paths start from the working directory), and
-may be repeated. A sample source is a cloud file (`.bin`, `.pcd.bin`, `.pcd`, `.npy`), a folder of
+may be repeated. A sample source is a cloud file (`.bin`, `.pcd.bin`, `.pcd`, `.npy`, `.npz`), a folder of
 clouds, or a rosbag2; `PATH#/topic` chooses a bag's topic, `PATH?format=NAME` a file format.
 """
 

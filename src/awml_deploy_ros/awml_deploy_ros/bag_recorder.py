@@ -20,6 +20,7 @@ from rclpy.qos import QoSProfile
 from rclpy.utilities import remove_ros_args
 
 from awml_deploy_core.errors import BagError, MissingDependencyError
+from awml_deploy_core.files import io_errors
 from awml_deploy_ros.bag_types import require_rosbags, typestore_for
 from awml_deploy_ros.process import FatalErrors, run_node
 from awml_deploy_ros.topics import RECORDED
@@ -64,7 +65,8 @@ class BagFile:
 
         if path.exists():
             raise BagError(path, "exists already", hint="Choose another path or remove it.")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with io_errors(path, "cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.counts: Counter[str] = Counter(dict.fromkeys(topics, 0))
         self._store = typestore_for(*{kind.split("/")[0] for kind in topics.values()})

@@ -59,7 +59,7 @@ CYCLIC_TIME = TopicSpec(
 PROCESSING_TIME = TopicSpec(
     "~/debug/processing_time_ms",
     _STAMPED,
-    "Sum of all stages but the wait in the queue [ms].",
+    "Sum of all stages from decode to nms [ms]; without the wait in the queue and the publication.",
     "debug",
 )
 PIPELINE_LATENCY = TopicSpec(

@@ -79,7 +79,8 @@ def _report_error(error: AwmlDeployError, args: argparse.Namespace) -> None:
         try:
             emit_error(error, args)
         except AwmlDeployError as second:
-            _LOG.error("%s", second)
+            if (second.subject, second.problem) != (error.subject, error.problem):
+                _LOG.error("%s", second)
 
 
 if __name__ == "__main__":

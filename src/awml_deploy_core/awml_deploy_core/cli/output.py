@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.files import io_errors
 from awml_deploy_core.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -55,6 +57,21 @@ def emit_error(error: AwmlDeployError, args: argparse.Namespace) -> None:
         exit_code=ExitCode.BAD_INPUT,
     )
     write_result(report, args)
+
+
+def check_destination(args: argparse.Namespace) -> None:
+    """Make the folder of ``--json``, so that a result cannot be lost at the end of long work.
+
+    Raises:
+        ArtifactError: The result could not be written there.
+    """
+    if not args.json or args.json == STDOUT:
+        return
+    path = Path(args.json)
+    with io_errors(path, "cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+            raise PermissionError(None, "is a folder" if path.is_dir() else "permission denied")
 
 
 def write_result(report: Report, args: argparse.Namespace, default: Path | None = None) -> None:

@@ -34,12 +34,13 @@ def run_steps(
     Raises:
         AwmlDeployError: The configuration has problems or a step failed.
     """
-    from awml_deploy_core.cli.output import emit, progress_bar
+    from awml_deploy_core.cli.output import check_destination, emit, progress_bar
     from awml_deploy_core.runner.deployment import DeploymentRunner
     from awml_deploy_core.runner.reports import make_report
     from awml_deploy_core.runner.targets import load_target
 
     start = time.monotonic()
+    check_destination(args)
     loaded = load_target(args.target, [*args.overrides, *overrides], steps)
     deploy = loaded.deploy
     level, fmt = log_settings(args, deploy.logging.level, deploy.logging.format)

@@ -78,7 +78,7 @@ class RuntimeSection(Section):
     """Entry-point name of the backend."""
     device: Device = "cpu"
     """`cpu`, `cuda` or `cuda:N`."""
-    num_threads: Annotated[int, Field(ge=0)] = 0
+    num_threads: Annotated[int, Field(ge=0, le=1024)] = 0
     """CPU threads of one operator; 0 leaves the choice to the backend."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Run-time options of the model family, e.g. thresholds of the post-processing."""

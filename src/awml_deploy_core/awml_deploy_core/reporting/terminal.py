@@ -118,11 +118,18 @@ def _print_causes(scenario: ScenarioRecord, console: Console) -> None:
 
 
 def _print_inference(record: InferenceRecord, console: Console) -> None:
+    failed = sum(frame.error is not None for frame in record.frames)
+    run = len(record.frames) - failed
     console.print(
-        f"{len(record.frames)} frames on {record.backend}:{record.device}; "
-        f"detections: {_counts(record.detections_by_class)}"
+        f"{run} frames on {record.backend}:{record.device}"
+        + (f", [bold red]{failed} could not be run[/]" if failed else "")
+        + f"; detections: {_counts(record.detections_by_class)}",
+        soft_wrap=True,
     )
-    console.print(latency_table(record.latencies))
+    if run:
+        console.print(latency_table(record.latencies))
+    if pictures := [frame.picture for frame in record.frames if frame.picture]:
+        console.print(f"pictures: {pictures[0]}" + (" ..." if len(pictures) > 1 else ""), soft_wrap=True)
 
 
 def _print_replay(record: ReplayRecord, console: Console) -> None:

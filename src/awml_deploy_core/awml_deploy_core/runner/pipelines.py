@@ -51,6 +51,11 @@ def open_pipeline(
     start = time.monotonic()
     spec = device if isinstance(device, DeviceSpec) else DeviceSpec.parse(device)
     bundle = ModelBundle.open(Path(bundle_path))
+    if bundle.is_foreign:
+        _LOG.warning(
+            "foreign bundle: it has no manifest, so nothing vouches for its files",
+            extra={"bundle": str(bundle_path)},
+        )
     modules = _module_loaders(bundle, Path(checkpoint)) if checkpoint is not None else None
     session_options = SessionOptions(num_threads=num_threads)
     sessions = open_sessions(bundle.sources(modules), backend, spec, session_options)

@@ -83,7 +83,9 @@ def test_run_then_everything_else_from_what_is_on_disk(
     assert sorted(path.name for path in pictures.iterdir()) == ["cloud0.png", "cloud1.png"]
 
     np.save(tmp_path / "clouds" / "cloud1.npy", np.zeros(3, np.float32))
+    capsys.readouterr()
     assert main([*infer]) == 2
+    assert "1 frames on onnxruntime:cpu, 1 could not be run" in capsys.readouterr().out
     frames = report(tmp_path / "d.json")["inference"]["frames"]
     assert "wrong shape" in frames[1]["error"]
     assert frames[0]["detections"]
@@ -94,6 +96,7 @@ def test_run_then_everything_else_from_what_is_on_disk(
     assert main(["inspect", str(foreign)]) == 0
     assert "foreign bundle" in capsys.readouterr().out
     assert main(["infer", str(foreign), str(tmp_path / "clouds" / "cloud0.npy")]) == 0
+    assert "warning: foreign bundle" in capsys.readouterr().err
 
     (bundle / "head.onnx").write_bytes(b"corrupt")
     assert main(["inspect", str(bundle)]) == 2
@@ -153,6 +156,17 @@ def test_unwritable_result_does_not_hide_the_error(
     err = capsys.readouterr().err
     assert "none: does not exist" in err
     assert "r.json: cannot be written" in err
+
+
+@pytest.mark.parametrize("place", ["file/r.json", "folder"])
+def test_an_unwritable_result_is_told_before_the_work(
+    deploy: Path, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    assert main(["export", str(deploy), "--json", str(tmp_path / place)]) == 2
+    assert capsys.readouterr().err.count("cannot be written") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_all_configuration_problems_are_printed_at_once(

@@ -12,6 +12,7 @@ from types import TracebackType
 from awml_deploy_core.errors import ProcessError
 
 _STOP_TIMEOUT_S = 20.0
+_ABORT_TIMEOUT_S = 5.0
 _LOG_TAIL = 12
 """Last lines of a log that an error shows."""
 
@@ -55,8 +56,13 @@ class ChildProcess:
         traceback: TracebackType | None,
     ) -> None:
         if self.exit_code is None:
-            self._process.kill()
-            self._process.wait()
+            # An orderly end lets it finish its files and free its shared memory.
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(_ABORT_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     @property
     def pid(self) -> int:

@@ -107,9 +107,10 @@ class MarkerOutput:
         self._publisher = context.node.create_publisher(MarkerArray, MARKERS.name, latest_only())
 
     def publish(self, frame: ProcessedFrame) -> None:
-        self._publisher.publish(
-            to_marker_array(frame.header, frame.detections, self._context.marker_lifetime_ms)
-        )
+        message = to_marker_array(frame.header, frame.detections, self._context.marker_lifetime_ms)
+        # Otherwise a box that is gone stays for its lifetime.
+        message.markers.insert(0, Marker(header=frame.header, action=Marker.DELETEALL))
+        self._publisher.publish(message)
 
     def close(self) -> None:
         self._context.node.destroy_publisher(self._publisher)

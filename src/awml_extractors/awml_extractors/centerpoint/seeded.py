@@ -194,6 +194,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AwmlDeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

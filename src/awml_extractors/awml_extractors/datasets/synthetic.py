@@ -243,6 +243,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AwmlDeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     print(f"{options.bag}: {written} sweeps on {options.topic}")
     return 0
 
