@@ -65,7 +65,7 @@ def to_diagnostics(stamp: Any, statuses: Iterable[Any]) -> Any:
 
 def unconfigured_status(node_name: str, health: Health) -> Any:
     """DiagnosticStatus of a node without a model."""
-    return _status(f"{node_name}: processing", health, {"state": "unconfigured"}, "")
+    return _status(processing_name(node_name), health, {"state": "unconfigured"}, "")
 
 
 def health_status(
@@ -90,7 +90,7 @@ def health_status(
         "backend": identity.backend,
         "device": identity.device,
     }
-    return _status(f"{node_name}: processing", health, values, identity.device)
+    return _status(processing_name(node_name), health, values, identity.device)
 
 
 def latency_status(
@@ -102,7 +102,12 @@ def latency_status(
         for summary in summaries
         for statistic in ("p50", "p95", "p99", "max")
     }
-    return _status(f"{node_name}: latency", health, values, identity.device)
+    return _status(f"{node_name.lstrip('/')}: latency", health, values, identity.device)
+
+
+def processing_name(node_name: str) -> str:
+    """Name of a node's first status: without the leading slash, as diagnostic_updater has it."""
+    return f"{node_name.lstrip('/')}: processing"
 
 
 def _status(name: str, health: Health, values: Mapping[str, str], hardware_id: str) -> Any:

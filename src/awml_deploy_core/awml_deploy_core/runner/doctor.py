@@ -168,7 +168,9 @@ def _ros() -> list[Finding]:
             "Fast DDS profile",
             bool(profile) and os.path.isfile(profile),
             profile or "FASTDDS_DEFAULT_PROFILES_FILE is not set: large clouds may be lost",
-            "" if profile else "set it to a profile with a large shared-memory segment",
+            ""
+            if profile
+            else "set it to config/fastdds_profile.xml in every process that publishes clouds",
         )
     )
     return findings
@@ -193,8 +195,9 @@ def _ros_hint(package: str, distro: str) -> str:
     dashed = package.replace("_", "-")
     if distro:
         return f"sudo apt install ros-{distro}-{dashed}"
-    source = "source the setup.bash of a ROS 2 installation"
-    return source if package in _OPTIONAL_MESSAGES else f"{source}, or pip install ros-{dashed}"
+    if package in _OPTIONAL_MESSAGES:
+        return f"build {package} in this workspace, or source one that has it"
+    return f"source the setup.bash of a ROS 2 installation, or pip install ros-{dashed}"
 
 
 def _abilities(findings: tuple[Finding, ...]) -> tuple[Ability, ...]:

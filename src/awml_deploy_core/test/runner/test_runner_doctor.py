@@ -59,7 +59,7 @@ def test_every_gpu_is_asked_of_every_backend(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("jazzy", "vision_msgs", "sudo apt install ros-jazzy-vision-msgs"),
         ("", "sensor_msgs", "or pip install ros-sensor-msgs"),
-        ("", "vision_msgs", "source the setup.bash of a ROS 2 installation"),
+        ("", "vision_msgs", "or source one that has it"),
     ],
 )
 def test_hints_fit_the_installation(distro: str, package: str, expected: str) -> None:

@@ -13,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 
+from awml_deploy_ros.diagnostics import processing_name
 from awml_deploy_ros.outputs.base import every_frame
 from awml_deploy_ros.topics import DIAGNOSTICS, FRAME
 
@@ -45,7 +46,7 @@ class LiveCounters:
         """Counters of a diagnostic_msgs/DiagnosticArray, None if it has none of the node's."""
         for status in message.status:
             values = {entry.key: entry.value for entry in status.values}
-            if status.name != f"{node_name}: processing" or "received" not in values:
+            if status.name != processing_name(node_name) or "received" not in values:
                 continue
             dropped = {
                 key.removeprefix(_DROPPED): int(value)
