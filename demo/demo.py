@@ -178,7 +178,7 @@ class LiveBar:
 
 def counters_text(counters: LiveCounters) -> str:
     """Counters in one line."""
-    dropped = ", ".join(f"{reason} {count}" for reason, count in (counters.dropped or {}).items())
+    dropped = ", ".join(f"{reason} {count}" for reason, count in counters.dropped.items())
     return f"{counters.received} in, {counters.processed} processed, dropped: {dropped or 'none'}"
 
 

@@ -42,7 +42,7 @@ def replay_record(
         late=outcome.late,
         received=counters.received,
         processed=counters.processed,
-        dropped=dict(counters.dropped or {}),
+        dropped=dict(counters.dropped),
         detections_by_class=dict(counts),
         latencies=latency_records(
             [frame.stages for frame in frames], [frame.end_to_end_ms for frame in frames]

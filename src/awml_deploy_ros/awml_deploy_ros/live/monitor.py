@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -26,13 +26,13 @@ class LiveCounters:
 
     received: int = 0
     processed: int = 0
-    dropped: Mapping[str, int] | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason, zeros left out."""
 
     @property
     def accounted(self) -> int:
         """Clouds whose fate is known, those lost in transport included."""
-        return self.processed + sum((self.dropped or {}).values())
+        return self.processed + sum(self.dropped.values())
 
     @classmethod
     def of_frame(cls, message: Any) -> LiveCounters:
