@@ -30,8 +30,8 @@ from awml_deploy_core.reporting.terminal import print_report
 from awml_deploy_core.runner.reports import make_report
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.live import LiveSettings, Recording, play_live, read_recording, replay_record
-from awml_deploy_ros.live.monitor import LiveCounters
 from awml_deploy_ros.live.run import NODE_NAME, LiveProgress
+from awml_deploy_ros.live.status import LiveCounters
 from awml_extractors.datasets.samples import open_samples
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "centerpoint"

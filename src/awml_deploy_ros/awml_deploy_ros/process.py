@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 import threading
@@ -60,6 +61,8 @@ def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) 
         BaseException: The first unexpected exception of the body or of a thread it watches.
     """
     fatal = FatalErrors()
+    # A crash inside a native library leaves the Python stack in the log.
+    faulthandler.enable()
     # The body ends itself in order, so rclpy must not invalidate its publishers first.
     for number in _SIGNALS:
         signal.signal(number, lambda *_: fatal.stop.set())

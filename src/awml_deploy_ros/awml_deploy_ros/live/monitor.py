@@ -1,115 +1,96 @@
-"""Watches a running node from outside: is it ready, and what has it counted?"""
+"""Watches a running node from outside, in a process of its own: is it ready, what has it counted?
+
+The process that judges a run has no DDS of its own: neither a node that is killed nor the middleware
+can take the verdict with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import rclpy
 from awml_deploy_msgs.msg import DetectionFrame
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
 
-from awml_deploy_ros.diagnostics import processing_name
+from awml_deploy_ros.live.status import LiveCounters, LiveStatus
 from awml_deploy_ros.outputs.base import every_frame
+from awml_deploy_ros.process import FatalErrors, run_node
 from awml_deploy_ros.topics import DIAGNOSTICS, FRAME
 
-_DROPPED = "dropped."
+_PERIOD_S = 0.1
 
 
-@dataclass(frozen=True)
-class LiveCounters:
-    """What a node says became of its clouds."""
-
-    received: int = 0
-    processed: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """By reason, zeros left out."""
-
-    @property
-    def accounted(self) -> int:
-        """Clouds whose fate is known, those lost in transport included."""
-        return self.processed + sum(self.dropped.values())
-
-    @classmethod
-    def of_frame(cls, message: Any) -> LiveCounters:
-        """Counters of an awml_deploy_msgs/DetectionFrame, in any typed form."""
-        counters = message.counters
-        dropped = {entry.reason: int(entry.count) for entry in counters.dropped if entry.count}
-        return cls(int(counters.received), int(counters.processed), dropped)
-
-    @classmethod
-    def of_diagnostics(cls, message: Any, node_name: str) -> LiveCounters | None:
-        """Counters of a diagnostic_msgs/DiagnosticArray, None if it has none of the node's."""
-        for status in message.status:
-            values = {entry.key: entry.value for entry in status.values}
-            if status.name != processing_name(node_name) or "received" not in values:
-                continue
-            dropped = {
-                key.removeprefix(_DROPPED): int(value)
-                for key, value in values.items()
-                if key.startswith(_DROPPED) and int(value)
-            }
-            return cls(int(values["received"]), int(values["processed"]), dropped)
-        return None
-
-
-class NodeMonitor:
-    """Subscribes to a node's record and diagnostics in a context of its own.
+class NodeMonitor(Node):  # type: ignore[misc]
+    """Writes a :class:`LiveStatus` ten times a second.
 
     Args:
         node_name: Full name of the node that is watched.
+        input_topic: Topic of its point clouds.
+        status: File of the status.
+        recorders: How many others listen to the node's record once everything is ready.
+        node_options: Passed to rclpy's Node.
     """
 
-    def __init__(self, node_name: str) -> None:
-        self._name = node_name
-        self._context = Context()
-        rclpy.init(args=[], context=self._context)
-        self._node = rclpy.create_node("live_monitor", context=self._context)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self.counters = LiveCounters()
-        self._frame_topic = FRAME.of(node_name)
-        self._node.create_subscription(DetectionFrame, self._frame_topic, self._on_frame, every_frame())
-        self._node.create_subscription(DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, 10)
-
-    def __enter__(self) -> NodeMonitor:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
+    def __init__(
+        self, node_name: str, input_topic: str, status: Path, recorders: int = 1, **node_options: Any
     ) -> None:
-        self._executor.shutdown()
-        self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
+        super().__init__("live_monitor", **node_options)
+        self._watched = node_name
+        self._input_topic = input_topic
+        self._status = status
+        self._recorders = recorders
+        self._frame_topic = FRAME.of(node_name)
+        self._counters = LiveCounters()
+        self.create_subscription(DetectionFrame, self._frame_topic, self._on_frame, every_frame())
+        self.create_subscription(DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, 10)
 
-    def spin_once(self, timeout_s: float) -> None:
-        """Take what has arrived, waiting at most ``timeout_s`` for something."""
-        self._executor.spin_once(timeout_sec=timeout_s)
+    def start(self) -> None:
+        self.create_timer(_PERIOD_S, self._write)
 
-    def is_ready(self, input_topic: str, recorders: int) -> bool:
-        """Whether the node listens to its input and the recorders to its record."""
-        node = self._node
-        return (
-            node.count_subscribers(input_topic) > 0
-            and node.count_publishers(self._frame_topic) > 0
-            and node.count_subscribers(self._frame_topic) > recorders
+    def close(self) -> None:
+        """Write the last status."""
+        self._write()
+
+    def _write(self) -> None:
+        ready = (
+            self.count_subscribers(self._input_topic) > 0
+            and self.count_publishers(self._frame_topic) > 0
+            and self.count_subscribers(self._frame_topic) > self._recorders
         )
+        LiveStatus(ready, self._counters).write(self._status)
 
     def _on_frame(self, message: Any) -> None:
         self._update(LiveCounters.of_frame(message))
 
     def _on_diagnostics(self, message: Any) -> None:
-        found = LiveCounters.of_diagnostics(message, self._name)
+        found = LiveCounters.of_diagnostics(message, self._watched)
         if found is not None:
             self._update(found)
 
     def _update(self, counters: LiveCounters) -> None:
-        if counters.accounted >= self.counters.accounted:
-            self.counters = counters
+        if counters.accounted >= self._counters.accounted:
+            self._counters = counters
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Watch until SIGINT or SIGTERM."""
+    argv = sys.argv if args is None else ["monitor", *args]
+    parser = argparse.ArgumentParser(prog="monitor", description=__doc__)
+    parser.add_argument("status", type=Path, help="file of the status")
+    parser.add_argument("--node", required=True, help="full name of the watched node")
+    parser.add_argument("--input", required=True, help="topic of its point clouds")
+    chosen = parser.parse_args(remove_ros_args(argv)[1:])
+
+    def create(fatal: FatalErrors) -> NodeMonitor:
+        return NodeMonitor(chosen.node, chosen.input, chosen.status)
+
+    return run_node(create, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

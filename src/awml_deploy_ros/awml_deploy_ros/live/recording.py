@@ -13,7 +13,7 @@ from awml_deploy_core.detections import Detections
 from awml_deploy_core.pipeline import StageLatencies, StageLatency
 from awml_deploy_ros.bag_clouds import bag_errors
 from awml_deploy_ros.bag_types import require_rosbags, typestore_for
-from awml_deploy_ros.live.monitor import LiveCounters
+from awml_deploy_ros.live.status import LiveCounters
 from awml_deploy_ros.outputs.geometry import yaw_of
 from awml_deploy_ros.topics import DIAGNOSTICS, FRAME
 

@@ -1,4 +1,4 @@
-"""Starts the node, records its outputs, plays a bag into it over DDS and ends all three."""
+"""Starts the node, records and watches its outputs, plays a bag into it over DDS, ends them all."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from awml_deploy_core.errors import BagError, ProcessError
 from awml_deploy_core.files import io_errors
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.live.child import ChildProcess
-from awml_deploy_ros.live.monitor import LiveCounters, NodeMonitor
+from awml_deploy_ros.live.status import LiveCounters, LiveStatus
 from awml_deploy_ros.topics import POINT_CLOUD
 from awml_deploy_ros.transport import large_cloud_environment
 
 NODE_NAME = "centerpoint"
 OUTPUT_BAG = "output_bag"
+_STATUS = "status.json"
 _TICK_S = 0.1
 _MEMORY_PERIOD_S = 1.0
 _SETTLE_S = 3.0
@@ -97,8 +98,8 @@ def play_live(
         raise BagError(output_bag, "exists already", hint="Choose another folder or remove it.")
     with io_errors(folder, "cannot be made"):
         folder.mkdir(parents=True, exist_ok=True)
-    with NodeMonitor(f"/{NODE_NAME}") as monitor:
-        return _Run(source, folder, settings, progress, monitor).execute(output_bag)
+        (folder / _STATUS).unlink(missing_ok=True)
+    return _Run(source, folder, settings, progress).execute(output_bag)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +108,12 @@ class _Run:
     folder: Path
     settings: LiveSettings
     progress: Callable[[LiveProgress], None]
-    monitor: NodeMonitor
 
     def execute(self, output_bag: Path) -> LiveOutcome:
-        with self._recorder(output_bag) as recorder, self._node() as node:
-            self._wait_until_ready(node, recorder)
-            report, memory = self._play(node, recorder)
-            self._settle(int(report["frames"]), node)
+        with self._recorder(output_bag) as recorder, self._monitor() as monitor, self._node() as node:
+            self._wait_until_ready(node, recorder, monitor)
+            report, memory = self._play(node, recorder, monitor)
+            self._settle(int(report["frames"]), node, monitor)
             node_exit_code = node.stop()
             if recorder.stop() != 0:
                 raise recorder.failure(f"ended with code {recorder.exit_code}")
@@ -125,19 +125,31 @@ class _Run:
             output_bag,
             node_exit_code,
             memory,
-            (node.log, recorder.log, self.folder / "bag_player.log"),
+            (node.log, recorder.log, monitor.log, self.folder / "bag_player.log"),
         )
+
+    @property
+    def _status(self) -> LiveStatus:
+        return LiveStatus.read(self.folder / _STATUS)
 
     def _child(self, module: str, *arguments: str) -> ChildProcess:
         return ChildProcess(
             f"awml_deploy_ros.{module}",
             arguments,
-            self.folder / f"{module}.log",
+            self.folder / f"{module.rpartition('.')[2]}.log",
             {**os.environ, **large_cloud_environment()},
         )
 
     def _recorder(self, output_bag: Path) -> ChildProcess:
         return self._child("bag_recorder", str(output_bag), "--node", f"/{NODE_NAME}")
+
+    def _monitor(self) -> ChildProcess:
+        return self._child(
+            "live.monitor",
+            str(self.folder / _STATUS),
+            *("--node", f"/{NODE_NAME}"),
+            *("--input", self.source.name),
+        )
 
     def _node(self) -> ChildProcess:
         settings = self.settings
@@ -158,15 +170,15 @@ class _Run:
             f"{POINT_CLOUD.name}:={self.source.name}",
         )
 
-    def _wait_until_ready(self, node: ChildProcess, recorder: ChildProcess) -> None:
+    def _wait_until_ready(self, node: ChildProcess, *others: ChildProcess) -> None:
         start = time.monotonic()
-        while not self.monitor.is_ready(self.source.name, recorders=1):
-            self._tick("start", start, node, recorder)
+        while not self._status.ready:
+            self._tick("start", start, node, *others)
             if time.monotonic() - start > self.settings.start_timeout_s:
                 raise node.failure(f"is not active after {self.settings.start_timeout_s:g} s")
 
     def _play(
-        self, node: ChildProcess, recorder: ChildProcess
+        self, node: ChildProcess, *others: ChildProcess
     ) -> tuple[dict[str, float], tuple[float, ...]]:
         report = self.folder / "playback.json"
         report.unlink(missing_ok=True)
@@ -182,7 +194,7 @@ class _Run:
         with player:
             start = time.monotonic()
             while player.exit_code is None:
-                self._tick("play", start, node, recorder)
+                self._tick("play", start, node, *others)
                 if time.monotonic() - start >= len(memory) * _MEMORY_PERIOD_S:
                     memory.append(resident_mb(node.pid))
             if player.exit_code != 0:
@@ -190,17 +202,17 @@ class _Run:
         found: dict[str, float] = json.loads(report.read_text(encoding="utf-8"))
         return found, tuple(memory)
 
-    def _settle(self, sent: int, node: ChildProcess) -> None:
+    def _settle(self, sent: int, *children: ChildProcess) -> None:
         """Wait until the node has told the fate of every cloud, or time is up."""
         start = time.monotonic()
-        while self.monitor.counters.accounted < sent and time.monotonic() - start < _SETTLE_S:
-            self._tick("finish", start, node)
+        while self._status.counters.accounted < sent and time.monotonic() - start < _SETTLE_S:
+            self._tick("finish", start, *children)
 
     def _tick(self, phase: str, start: float, *children: ChildProcess) -> None:
-        self.monitor.spin_once(_TICK_S)
+        time.sleep(_TICK_S)
         for child in children:
             child.require_running()
-        self.progress(LiveProgress(phase, time.monotonic() - start, self.monitor.counters))
+        self.progress(LiveProgress(phase, time.monotonic() - start, self._status.counters))
 
 
 def resident_mb(pid: int) -> float:
