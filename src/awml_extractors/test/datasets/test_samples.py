@@ -108,11 +108,16 @@ def test_bad_sources_are_named(folder: Path) -> None:
         open_samples(f"{folder}?format=laz")
     with pytest.raises(DatasetError, match="limit is not positive"):
         open_samples(str(folder), limit=0)
+
+
+def test_a_folder_that_is_no_bag_has_no_topics(folder: Path) -> None:
+    pytest.importorskip("rosbags")
     with pytest.raises(BagError, match="not a rosbag2"):
         open_samples(f"{folder}#/points")
 
 
 def test_bag_without_messages_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("rosbags")
     write_cloud_bag(tmp_path / "bag", [], topic="/points")
     with pytest.raises(BagError, match="topic has no messages"):
         open_samples(str(tmp_path / "bag"))
