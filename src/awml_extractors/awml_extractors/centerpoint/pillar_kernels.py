@@ -245,11 +245,19 @@ def decorate_pillars(
             features[f] = px
             features[f + one] = py
             features[f + two] = pz
-            if has_intensity:
-                features[f + intensity_channel] = intensity[point] * intensity_scale
-            if has_time:
-                features[f + time_channel] = time_lag[point]
             f += channels
+        # Loops of their own: a branch inside the ones above would keep the compiler from pairing
+        # their loads and stores.
+        if has_intensity:
+            f = first * channels + intensity_channel
+            for slot in range(first, first + count):
+                features[f] = intensity[u64(slots[slot])] * intensity_scale
+                f += channels
+        if has_time:
+            f = first * channels + time_channel
+            for slot in range(first, first + count):
+                features[f] = time_lag[u64(slots[slot])]
+                f += channels
         divisor = f32(num_points[row])
         mean_x, mean_y, mean_z = sum_x / divisor, sum_y / divisor, sum_z / divisor
         center_x = (f32(i32(ix)) + half) * voxel_x + x0
@@ -263,9 +271,12 @@ def decorate_pillars(
             features[g + two] = pz - mean_z
             features[g + three] = px - center_x
             features[g + four] = py - center_y
-            if has_center_z:
-                features[g + five] = pz - center_z
             f += channels
+        if has_center_z:
+            g = first * channels
+            for _ in range(count):
+                features[g + raw + five] = features[g + two] - center_z
+                g += channels
         for k in range(f, (first + u64(written[row])) * channels):
             features[k] = zero
         written[row] = num_points[row]
