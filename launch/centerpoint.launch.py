@@ -20,9 +20,12 @@ BOOL = ["true", "false"]
 FROM_FILE = "from_param_file"
 
 
+def _default_param_file() -> Path:
+    return Path(get_package_share_directory(PACKAGE), "config", "centerpoint", "node.param.yaml")
+
+
 def _arguments() -> list[DeclareLaunchArgument]:
     backends = sorted({point.name for point in entry_points(group="awml_deploy.backends")})
-    param_file = Path(get_package_share_directory(PACKAGE), "config", "centerpoint", "node.param.yaml")
     return [
         DeclareLaunchArgument("name", default_value="centerpoint", description="Name of the node."),
         DeclareLaunchArgument("namespace", default_value="", description="Namespace of the node."),
@@ -39,8 +42,8 @@ def _arguments() -> list[DeclareLaunchArgument]:
         ),
         DeclareLaunchArgument(
             "param_file",
-            default_value=str(param_file),
-            description="Parameter file; the arguments below override it.",
+            default_value=str(_default_param_file()),
+            description=f"Parameter file; the arguments below override it, unless they are {FROM_FILE}.",
         ),
         *(
             DeclareLaunchArgument(
@@ -53,7 +56,11 @@ def _arguments() -> list[DeclareLaunchArgument]:
             if spec.launch_argument
         ),
         DeclareLaunchArgument(
-            "use_sim_time", default_value="false", choices=BOOL, description="Follow /clock."
+            "use_sim_time",
+            # Not false: that would override SetParameter in a file that includes this one.
+            default_value=FROM_FILE,
+            choices=[FROM_FILE, *BOOL],
+            description="Follow /clock.",
         ),
         DeclareLaunchArgument(
             "autostart", default_value="true", choices=BOOL, description="Configure and activate the node."
@@ -84,15 +91,20 @@ def _start(context: LaunchContext) -> list:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    param_file = Path(value("param_file")).expanduser()
     # launch_ros only warns of a missing file and would start the node with other parameters.
-    if not Path(value("param_file")).is_file():
-        raise RuntimeError(f"param_file: {value('param_file')} is not a file")
+    if not param_file.is_file():
+        raise RuntimeError(
+            f"param_file: {param_file} is not a file. Give a copy of {_default_param_file()}"
+        )
     overrides = {
         spec.name: _integer(spec.name, value(spec.name)) if spec.type == "int" else value(spec.name)
         for spec in TABLE
         if spec.launch_argument and value(spec.name) != FROM_FILE
     }
-    switches = {name: value(name) == "true" for name in ("use_sim_time", "autostart")}
+    switches = {
+        name: value(name) == "true" for name in ("use_sim_time", "autostart") if value(name) != FROM_FILE
+    }
     respawn = value("respawn") == "true"
     environment = large_cloud_environment() if value("large_cloud_transport") == "true" else {}
     node = LifecycleNode(
@@ -102,7 +114,7 @@ def _start(context: LaunchContext) -> list:
         namespace=value("namespace"),
         # The node takes itself to active. A transition requested from here would go astray after a
         # respawn: the service of the process that died is known for some seconds longer.
-        parameters=[value("param_file"), switches, overrides],
+        parameters=[str(param_file), switches, overrides],
         remappings=[
             ("~/input/pointcloud", value("input/pointcloud")),
             ("~/output/objects", value("output/objects")),
@@ -123,7 +135,7 @@ def _integer(name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise RuntimeError(f"{name}: {text!r} is not an integer") from None
+        raise RuntimeError(f"{name}: {text!r} is not an integer, expected e.g. 4") from None
 
 
 def _shut_down_once(context: LaunchContext) -> list:

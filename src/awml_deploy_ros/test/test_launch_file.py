@@ -70,10 +70,7 @@ def test_every_argument_is_described(module) -> None:
 
 
 def test_the_node_takes_itself_to_active(module, context) -> None:
-    assert parameters(started_node(module, context), context)[1] == {
-        "use_sim_time": False,
-        "autostart": True,
-    }
+    assert parameters(started_node(module, context), context)[1] == {"autostart": True}
     context.launch_configurations["autostart"] = "false"
     assert parameters(started_node(module, context), context)[1]["autostart"] is False
 
@@ -82,6 +79,22 @@ def test_arguments_reach_the_node(module, context) -> None:
     context.launch_configurations.update({"model_path": "/bundle", "num_threads": "2"})
     (overrides,) = parameters(started_node(module, context), context)[2:]
     assert overrides == {"model_path": "/bundle", "num_threads": 2}
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_simulated_time_is_left_alone_unless_asked_for(module, context, simulated) -> None:
+    """A launch file that includes this one may have set it for all nodes."""
+    assert "use_sim_time" not in parameters(started_node(module, context), context)[1]
+    context.launch_configurations["use_sim_time"] = str(simulated).lower()
+    assert parameters(started_node(module, context), context)[1]["use_sim_time"] is simulated
+
+
+def test_the_parameter_file_may_be_in_the_home_folder(module, context, monkeypatch, tmp_path) -> None:
+    (tmp_path / "mine.yaml").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    context.launch_configurations["param_file"] = "~/mine.yaml"
+    file = parameters(started_node(module, context), context)[0]
+    assert str(file.evaluate(context)) == str(tmp_path / "mine.yaml")
 
 
 def test_the_end_of_the_node_ends_the_launch_once(module, context) -> None:
