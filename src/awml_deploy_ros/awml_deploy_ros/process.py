@@ -14,7 +14,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import AwmlDeployError, ParameterError
 
 _POLL_S = 0.1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -66,9 +66,9 @@ def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) 
     # The body ends itself in order, so rclpy must not invalidate its publishers first.
     for number in _SIGNALS:
         signal.signal(number, lambda *_: fatal.stop.set())
-    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
     try:
         with fatal:
+            _initialise(args)
             body(fatal)
     finally:
         # Ctrl-C under ros2 launch arrives twice. Interpreter shutdown restores the default action of
@@ -82,6 +82,23 @@ def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) 
     if fatal.error is not None:
         raise fatal.error
     return 0
+
+
+def _initialise(args: Sequence[str] | None) -> None:
+    """Initialise rclpy without its own signal handlers.
+
+    Raises:
+        ParameterError: An argument after --ros-args or a parameter file cannot be used.
+    """
+    try:
+        rclpy.init(
+            args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
+        )
+    except RuntimeError as error:
+        # rclpy's own error types are private, and not the same in all distributions.
+        raise ParameterError(
+            "arguments after --ros-args", f"are refused by ROS ({error})", hint="Correct what it names."
+        ) from None
 
 
 def run_node(create: Callable[[FatalErrors], Any], args: Sequence[str] | None = None) -> int:

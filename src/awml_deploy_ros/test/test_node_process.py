@@ -48,6 +48,28 @@ def test_wrong_parameters_are_one_typed_error() -> None:
     assert "Traceback" not in process.output
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("--params-file", "not YAML: ["),
+        ("--params-file", "model_path: flat"),
+        ("-r", "no_rule"),
+        ("-x", ""),
+    ],
+    ids=["broken file", "file without ros__parameters", "broken rule", "unknown argument"],
+)
+def test_arguments_that_ros_refuses_are_one_typed_error(argument: str, value: str, tmp_path) -> None:
+    if argument == "--params-file":
+        file = tmp_path / "node.param.yaml"
+        file.write_text(value)
+        value = str(file)
+    with Process(NODE, "--ros-args", *MODEL, argument, value) as process:
+        assert process.finish() == 1
+    assert "ParameterError: arguments after --ros-args: are refused by ROS" in process.output
+    assert (value or argument) in process.output
+    assert "Traceback" not in process.output
+
+
 def test_a_missing_bundle_leaves_the_real_node_unconfigured() -> None:
     arguments = ("-p", "model_path:=/nowhere/bundle", *AUTOSTART)
     with Process("-m", "awml_deploy_ros.centerpoint_node", "--ros-args", *arguments) as process:
