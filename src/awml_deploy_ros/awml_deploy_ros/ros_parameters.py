@@ -56,7 +56,9 @@ def declare(node: Node, specs: Iterable[ParameterSpec]) -> None:
     hint = None
     for spec in specs:
         try:
-            node.declare_parameter(spec.name, spec.default, descriptor(spec))
+            node.declare_parameter(
+                spec.name, spec.default, descriptor(spec), ignore_override=_is_bare_y(node, spec)
+            )
         except InvalidParameterTypeException as error:
             problems.append(f"{spec.name}: {error}")
             hint = _TYPE_HINT
@@ -80,9 +82,22 @@ def undeclare(node: Node, specs: Iterable[ParameterSpec]) -> None:
 
 def unknown(node: Node) -> list[str]:
     """Names that a parameter file or argument sets and the node does not declare."""
+    return sorted(name for name in _overrides(node) if not node.has_parameter(name))
+
+
+def _overrides(node: Node) -> dict[str, Parameter[Any]]:
     # rclpy has no public way to ask for overrides that nobody declared.
-    overrides: dict[str, Any] = getattr(node, "_parameter_overrides", {})
-    return sorted(name for name in overrides if not node.has_parameter(name))
+    overrides: dict[str, Parameter[Any]] = getattr(node, "_parameter_overrides", {})
+    return overrides
+
+
+def _is_bare_y(node: Node, spec: ParameterSpec) -> bool:
+    """Whether the default y was given without quotes, which rcl reads as true.
+
+    That is what ``ros2 param dump`` and launch files write, so their files have to be readable.
+    """
+    override = _overrides(node).get(spec.name)
+    return spec.default == "y" and override is not None and override.value is True
 
 
 def read(node: Node, specs: Iterable[ParameterSpec]) -> dict[str, Any]:

@@ -39,12 +39,12 @@ def test_a_bug_ends_the_node_loudly() -> None:
 
 
 def test_wrong_parameters_are_one_typed_error() -> None:
-    wrong = ("-p", "num_threads:=-1", "-p", "field_mapping.y:=true")
+    wrong = ("-p", "num_threads:=-1", "-p", "field_mapping.x:=true")
     with Process(NODE, "--ros-args", *MODEL, *wrong) as process:
         assert process.finish() == 1
     assert "ParameterError: node parameters: are invalid" in process.output
     assert "num_threads" in process.output
-    assert "field_mapping.y" in process.output
+    assert "field_mapping.x" in process.output
     assert "Traceback" not in process.output
 
 
@@ -68,6 +68,14 @@ def test_arguments_that_ros_refuses_are_one_typed_error(argument: str, value: st
     assert "ParameterError: arguments after --ros-args: are refused by ROS" in process.output
     assert (value or argument) in process.output
     assert "Traceback" not in process.output
+
+
+def test_an_unquoted_y_is_the_field_y() -> None:
+    """`ros2 param dump` and launch files do not quote it, and rcl reads it as true."""
+    with Process(NODE, "--ros-args", *MODEL, *AUTOSTART, "-p", "field_mapping.y:=y") as process:
+        process.wait_for("active on /centerpoint/input/pointcloud")
+        process.interrupt()
+        assert process.finish() == 0
 
 
 def test_a_missing_bundle_leaves_the_real_node_unconfigured() -> None:
