@@ -25,7 +25,7 @@ from awml_deploy_ros.diagnostics import (
     DiagnosticsPublisher,
     health_status,
     latency_status,
-    unconfigured_status,
+    modelless_status,
 )
 from awml_deploy_ros.frame import HeaderAge, ProcessedFrame, header_age
 from awml_deploy_ros.health import Health, HealthLimits, HealthMonitor, Level
@@ -70,6 +70,7 @@ class CenterPointNode(LifecycleNode):
         ros_parameters.declare(self, AT_START)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._configure_error = ""
+        self._finalized = False
         interval_ms = self.get_parameter("diagnostics.validation_callback_interval_ms").value
         self._diagnostics = DiagnosticsPublisher(self, interval_ms * 1e-3, self._judge)
 
@@ -122,6 +123,7 @@ class CenterPointNode(LifecycleNode):
         with self._fatal:
             self._unsubscribe()
             self._release()
+            self._finalized = True
             return TransitionCallbackReturn.SUCCESS
         return TransitionCallbackReturn.ERROR
 
@@ -228,9 +230,10 @@ class CenterPointNode(LifecycleNode):
     def _judge(self, now_ns: int) -> tuple[Health, tuple[Any, ...]]:
         name = self.get_fully_qualified_name()
         if self._model is None:
-            error = self._configure_error
-            health = Health(Level.ERROR, error) if error else Health(Level.OK, "unconfigured")
-            return health, (unconfigured_status(name, health),)
+            state = "finalized" if self._finalized else "unconfigured"
+            error = "" if self._finalized else self._configure_error
+            health = Health(Level.ERROR, error) if error else Health(Level.OK, state)
+            return health, (modelless_status(name, state, health),)
         active = self._worker is not None
         health = self._monitor.judge(now_ns, self._limits()) if active else Health(Level.OK, "inactive")
         identity = self._model.identity

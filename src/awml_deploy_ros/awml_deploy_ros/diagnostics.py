@@ -63,9 +63,9 @@ def to_diagnostics(stamp: Any, statuses: Iterable[Any]) -> Any:
     return message
 
 
-def unconfigured_status(node_name: str, health: Health) -> Any:
+def modelless_status(node_name: str, state: str, health: Health) -> Any:
     """DiagnosticStatus of a node without a model."""
-    return _status(processing_name(node_name), health, {"state": "unconfigured"}, "")
+    return _status(processing_name(node_name), health, {"state": state}, "")
 
 
 def health_status(

@@ -25,6 +25,7 @@ def drops(frame: DetectionFrame) -> dict[str, int]:
 def test_the_life_of_a_node() -> None:
     with Harness() as h:
         frames = h.collect(DetectionFrame, "output/frame")
+        diagnostics = h.collect(DiagnosticArray, "/diagnostics")
         assert h.state() == STATES["unconfigured"]
         assert h.configure()
         assert h.state() == STATES["inactive"]
@@ -48,6 +49,7 @@ def test_the_life_of_a_node() -> None:
         assert h.change(Transition.TRANSITION_INACTIVE_SHUTDOWN)
         assert h.models.state.closed
         assert h.state() == STATES["finalized"]
+        assert wait_until(lambda: _values(diagnostics[-1])["state"] == "finalized")
         assert h.fatal.error is None
 
 
