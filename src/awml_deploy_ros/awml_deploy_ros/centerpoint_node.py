@@ -76,10 +76,11 @@ class CenterPointNode(LifecycleNode):
 
     def start(self) -> None:
         """Configure and activate where the parameter ``autostart`` says so."""
-        if (
-            self.get_parameter("autostart").value
-            and self.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        ):
+        if not self.get_parameter("autostart").value:
+            return
+        configured = self.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        # Loading a model takes seconds: whoever pressed Ctrl-C meanwhile wants no clouds.
+        if configured and not self._fatal.stop.is_set():
             self.trigger_activate()
 
     def close(self) -> None:

@@ -53,6 +53,13 @@ def test_the_life_of_a_node() -> None:
         assert h.fatal.error is None
 
 
+def test_a_node_that_was_stopped_while_configuring_does_not_activate() -> None:
+    with Harness(autostart=True) as h:
+        h.fatal.stop.set()
+        h.node.start()
+        assert h.state() == STATES["inactive"]
+
+
 def test_the_record_of_a_frame() -> None:
     with Harness() as h:
         frames = h.collect(DetectionFrame, "output/frame")
