@@ -21,6 +21,8 @@ class OutputComparison:
     failures: tuple[str, ...]
     summary: str
     details: dict[str, Any]
+    is_empty: bool = False
+    """Neither side decoded anything, so their agreement says nothing."""
 
     def __bool__(self) -> bool:
         return not self.failures
@@ -93,15 +95,18 @@ class DetectionsComparator:
                 f"{missing} of {len(reference)} reference boxes and {extra} of {len(test)} test boxes "
                 "have no partner"
             )
+        is_empty = not len(reference) and not len(test)
+        matched = f"{len(pairs)} boxes matched one to one, position within {worst['position']:.2e} m"
         return OutputComparison(
             tuple(failures),
-            f"{len(pairs)} boxes matched one to one, position within {worst['position']:.2e} m",
+            "neither side has a box" if is_empty else matched,
             {
                 "matched": len(pairs),
                 "worst": worst,
                 "only_in_reference": reference.select(lone_reference).to_records(),
                 "only_in_test": test.select(lone_test).to_records(),
             },
+            is_empty,
         )
 
 

@@ -13,7 +13,7 @@ from awml_deploy_core.errors import AwmlDeployError, BackendUnavailableError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
-from awml_deploy_core.verification.sample_checks import OutputComparator, SampleChecker
+from awml_deploy_core.verification.sample_checks import OUTPUT, OutputComparator, SampleChecker
 from awml_deploy_core.verification.scenarios import Endpoint, Scenario
 from awml_deploy_core.verification.tensors import TensorComparator
 from awml_deploy_core.verification.verdict import CheckResult, Status, Verdict
@@ -112,8 +112,7 @@ class VerificationOrchestrator:
                     for index in range(len(samples)):
                         checks += self._run_sample(scenario, samples, index, reference, test)
                         self._progress(f"verify {scenario.name}", index + 1, len(samples))
-                    if all(check.status is Status.SKIPPED for check in checks):
-                        message = f"none of the {len(samples)} samples could be compared"
+                    if message := _what_was_never_compared(checks, len(samples)):
                         checks.append(_outcome(scenario, Status.FAILED, message))
         result = ScenarioResult(scenario, tuple(checks), time.monotonic() - start)
         counts = ", ".join(f"{number} {state}" for state, number in result.verdict.counts().items())
@@ -143,6 +142,19 @@ class VerificationOrchestrator:
         except AwmlDeployError as error:
             checks.append(_outcome(scenario, Status.ERROR, str(error), sample_id))
         return checks
+
+
+def _what_was_never_compared(checks: Sequence[CheckResult], count: int) -> str | None:
+    """Why the checks of a scenario's samples prove too little, or None if they do not."""
+    if all(check.status is Status.SKIPPED for check in checks):
+        return f"none of the {count} samples could be compared"
+    outputs = [check for check in checks if check.details.get("component") == OUTPUT]
+    if outputs and all(check.status is Status.SKIPPED for check in outputs):
+        return (
+            f"the decoded output of none of the {count} samples could be compared, as neither side "
+            "detects anything; choose samples with objects, or lower the score thresholds"
+        )
+    return None
 
 
 def _outcome(scenario: Scenario, status: Status, message: str, sample: str = "") -> CheckResult:

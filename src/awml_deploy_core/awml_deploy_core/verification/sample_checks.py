@@ -61,10 +61,7 @@ class SampleChecker:
         components = _components(reference_tap, test_tap)
         if not components:
             message = "nothing to compare: no component ran, since no point of the sample is in range"
-            # One empty cloud of many is no failure; whether anything was compared at all is judged
-            # over the whole scenario.
-            skipped = self._result(sample, "pipeline", OUTPUT, "", Status.SKIPPED, message, {})
-            yield replace(skipped, required=False)
+            yield self._nothing_to_compare(sample, message, {})
             return
         for index, name in enumerate(components):
             if name not in reference_tap.inputs or name not in test_tap.inputs:
@@ -80,8 +77,17 @@ class SampleChecker:
                 alone = sessions[name].run(inputs)
                 yield from self._compare(sample, "component", name, outputs, alone)
         comparison = self.output.compare(expected.output, actual.output)
+        if comparison and comparison.is_empty:
+            message = f"nothing to compare: {comparison.message()}"
+            yield self._nothing_to_compare(sample, message, comparison.details)
+            return
         status = Status.PASSED if comparison else Status.FAILED
         yield self._result(sample, "pipeline", OUTPUT, "", status, comparison.message(), comparison.details)
+
+    def _nothing_to_compare(self, sample: Sample, message: str, figures: Mapping[str, Any]) -> CheckResult:
+        """One such sample of many is no failure; the whole scenario judges whether any was compared."""
+        skipped = self._result(sample, "pipeline", OUTPUT, "", Status.SKIPPED, message, figures)
+        return replace(skipped, required=False)
 
     def _compare(
         self, sample: Sample, level: str, component: str, reference: Arrays, test: Arrays

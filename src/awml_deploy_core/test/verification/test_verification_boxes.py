@@ -109,9 +109,13 @@ def test_unmatched_boxes_are_allowed_only_when_asked() -> None:
     assert len(comparison.details["only_in_reference"]) == 1
 
 
-def test_empty_outputs_agree() -> None:
+def test_empty_outputs_agree_and_say_that_they_are_empty() -> None:
     empty = Detections.empty(CLASSES)
-    assert COMPARATOR.compare(empty, empty).message().startswith("0 boxes matched")
+    comparison = COMPARATOR.compare(empty, empty)
+    assert comparison
+    assert comparison.is_empty
+    assert comparison.message() == "neither side has a box"
+    assert not COMPARATOR.compare(empty, boxes([(0, 0, 0)])).is_empty
 
 
 def test_other_class_names_fail() -> None:

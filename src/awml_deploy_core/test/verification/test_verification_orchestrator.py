@@ -60,9 +60,9 @@ def skewed(function: Run, tensor: str, factor: float) -> Run:
     }
 
 
-def pipeline(run_encoder: Run = encoder, run_head: Run = head) -> ToyPipeline:
+def pipeline(run_encoder: Run = encoder, run_head: Run = head, threshold: float = 0.5) -> ToyPipeline:
     sessions = {"encoder": FakeSession(SPECS[0], run_encoder), "head": FakeSession(SPECS[1], run_head)}
-    return ToyPipeline(CONFIG, sessions, 0.5)  # type: ignore[arg-type]
+    return ToyPipeline(CONFIG, sessions, threshold)  # type: ignore[arg-type]
 
 
 def samples(count: int = 2, points: int = 30) -> list[Sample]:
@@ -77,10 +77,15 @@ def scenario(required: bool = True) -> Scenario:
     return Scenario("exact vs test", Endpoint("exact", CPU), Endpoint("test", CPU), required)
 
 
-def verify(test: ToyPipeline | Exception, data: list[Sample] | None = None, required: bool = True) -> Any:
+def verify(
+    test: ToyPipeline | Exception,
+    data: list[Sample] | None = None,
+    required: bool = True,
+    reference: ToyPipeline | None = None,
+) -> Any:
     def open_pipeline(endpoint: Endpoint) -> ToyPipeline:
         if endpoint.backend == "exact":
-            return pipeline()
+            return reference or pipeline()
         if isinstance(test, Exception):
             raise test
         return test
@@ -186,6 +191,27 @@ def test_an_empty_cloud_among_others_is_reported_and_does_not_fail() -> None:
     result = verify(pipeline(), [*samples(1), *samples(1, points=0)])
     assert result.verdict.counts() == {"passed": 5, "failed": 0, "skipped": 1, "error": 0}
     assert result.verdict
+
+
+def test_tensors_that_agree_prove_no_box_where_neither_side_has_one() -> None:
+    result = verify(pipeline(threshold=2.0), samples(2), reference=pipeline(threshold=2.0))
+    assert result.verdict.counts() == {"passed": 8, "failed": 1, "skipped": 2, "error": 0}
+    outputs = [check for check in result.verdict.checks if check.name.endswith("output")]
+    assert [check.message for check in outputs] == ["nothing to compare: neither side has a box"] * 2
+    assert "decoded output of none of the 2 samples" in result.verdict.checks[-1].message
+    assert result.verdict.status is Status.FAILED
+
+
+def test_a_sample_without_boxes_among_others_is_reported_and_does_not_fail() -> None:
+    without = Sample("far", PointCloudFrame.single(PointColumns.from_array(np.zeros((4, 3)))))
+    result = verify(pipeline(threshold=0.6), [*samples(1), without], reference=pipeline(threshold=0.6))
+    assert result.verdict.counts() == {"passed": 9, "failed": 0, "skipped": 1, "error": 0}
+    assert result.verdict
+
+
+def test_boxes_on_one_side_only_fail() -> None:
+    result = verify(pipeline(threshold=2.0), samples(1))
+    assert failed(result) == ["output"]
 
 
 def test_pipelines_are_closed_and_progress_is_told() -> None:
