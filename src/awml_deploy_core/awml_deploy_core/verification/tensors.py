@@ -27,7 +27,7 @@ class TensorComparison:
     relative: float | None = None
     """Largest absolute difference over the largest absolute reference value."""
     cosine: float | None = None
-    """Cosine similarity; None if either tensor is zero or empty."""
+    """Cosine similarity; 0 if only one tensor is zero, None if both are, or empty."""
     worst_index: tuple[int, ...] | None = None
     """Where the largest difference is."""
 
@@ -110,8 +110,10 @@ def _form_failures(reference: npt.NDArray[Any], test: npt.NDArray[Any]) -> tuple
 
 
 def _cosine(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float | None:
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.dot(a.ravel(), b.ravel())) / norm if norm > 0 else None
+    lengths = float(np.linalg.norm(a)), float(np.linalg.norm(b))
+    if not all(lengths):
+        return 0.0 if any(lengths) else None
+    return float(np.dot(a.ravel(), b.ravel())) / lengths[0] / lengths[1]
 
 
 def _limit_failures(tolerance: TensorTolerance, figures: dict[str, float | None]) -> tuple[str, ...]:

@@ -82,6 +82,15 @@ def test_every_limit_is_checked_and_named() -> None:
     assert comparator.compare("other", np.array([1.0]), np.array([1.00005]))
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_tensor_of_zeros_has_no_direction_in_common_with_another(swapped: bool) -> None:
+    comparator = TensorComparator(ToleranceSection(default=TensorTolerance(relative=None, min_cosine=0.99)))
+    zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
+    comparison = comparator.compare("t", ones, zeros) if swapped else comparator.compare("t", zeros, ones)
+    assert "cosine 0.000000 is below" in comparison.message()
+    assert comparator.compare("t", zeros, zeros)
+
+
 def test_integers_and_scalars_compare() -> None:
     assert COMPARATOR.compare("labels", np.array([1, 2]), np.array([1, 2]))
     assert not COMPARATOR.compare("labels", np.array([1, 2]), np.array([1, 3]))
