@@ -25,7 +25,7 @@ from awml_deploy_core.verification import (
     TensorComparator,
     VerificationOrchestrator,
 )
-from awml_deploy_core.verification.sampling import ChosenSamples
+from awml_deploy_core.verification.sampling import ChosenSamples, source_names
 
 _LOG = logging.getLogger(__name__)
 
@@ -104,8 +104,9 @@ class DeploymentRunner:
         """
         section = self._deploy.verification
         self._warn_of_differences(self._open_bundle())
+        opened = [self._loaded.family.open_samples(source) for source in section.samples]
         samples = ChosenSamples(
-            [(Path(source).name, self._loaded.family.open_samples(source)) for source in section.samples],
+            list(zip(source_names(section.samples), opened, strict=True)),
             section.num_samples,
             section.seed,
         )

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import overload
 
 from awml_deploy_core.family import Sample
+
+
+def source_names(sources: Sequence[str]) -> list[str]:
+    """What tells sources (``PATH``, ``PATH#topic``) apart in sample ids: the name of the file or folder.
+
+    Sources that share it are named in full.
+    """
+    short = [Path(re.split("[#?]", source)[0]).name for source in sources]
+    return [name if short.count(name) == 1 else full for name, full in zip(short, sources, strict=True)]
 
 
 class ChosenSamples(Sequence[Sample]):

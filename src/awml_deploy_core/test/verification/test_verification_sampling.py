@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from awml_deploy_core.family import Sample
-from awml_deploy_core.verification.sampling import ChosenSamples
+from awml_deploy_core.verification.sampling import ChosenSamples, source_names
 
 
 class Lazy(Sequence[Sample]):
@@ -47,3 +47,9 @@ def test_samples_load_when_indexed() -> None:
 
 def test_names_tell_equal_ids_of_several_sources_apart() -> None:
     assert ids(ChosenSamples([("day", Lazy(1)), ("night", Lazy(1))])) == ["day/0", "night/0"]
+
+
+def test_sources_are_named_by_their_file_or_in_full_where_that_repeats() -> None:
+    assert source_names(["/data/day#/lidar/points", "/data/night/0.bin?format=kitti"]) == ["day", "0.bin"]
+    twins = ["/a/bag", "/b/bag", "/c/bag#/rear", "/c/other"]
+    assert source_names(twins) == [*twins[:3], "other"]
