@@ -34,6 +34,7 @@ class ExportRecord(Record):
 
     component: str
     file: str
+    """Relative to the bundle."""
     produced_by: str
     seconds: float
     size_bytes: int

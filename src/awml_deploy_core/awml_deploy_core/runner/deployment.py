@@ -71,7 +71,7 @@ class DeploymentRunner:
             records = tuple(
                 ExportRecord(
                     component=artifact.component,
-                    file=artifact.path.name,
+                    file=artifact.path.relative_to(writer.staging).as_posix(),
                     produced_by=artifact.produced_by,
                     seconds=artifact.seconds,
                     size_bytes=artifact.path.stat().st_size,
@@ -89,7 +89,7 @@ class DeploymentRunner:
                     deploy_config=origin if origin.is_file() else None,
                     export={artifact.component: dict(artifact.details) for artifact in exported},
                 ),
-                produced_by={artifact.path.name: artifact.produced_by for artifact in exported},
+                produced_by={record.file: record.produced_by for record in records},
             )
         self._artifacts.register_artifact(ONNXRUNTIME, deploy.bundle)
         _LOG.info("wrote bundle", extra={"bundle": str(deploy.bundle), "components": len(records)})
