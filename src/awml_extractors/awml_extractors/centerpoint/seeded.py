@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from awml_deploy_core.errors import AwmlDeployError
-from awml_deploy_core.files import atomic_write
+from awml_deploy_core.files import atomic_write, io_errors
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.model import CenterPoint
@@ -74,7 +74,8 @@ def write_checkpoint(config: CenterPointConfig, path: Path, seed: int) -> None:
         "state_dict": seeded_model(config, seed).state_dict(),
         "message_hub": {},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with io_errors(path, "cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as stream:
         torch.save(content, stream)
 

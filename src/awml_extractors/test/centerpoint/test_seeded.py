@@ -99,6 +99,12 @@ def test_unknown_variant_on_the_command_line(tmp_path: Path, capsys: pytest.Capt
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["demo", str(tmp_path / "file" / "c.pth")]) == 1
+    assert "c.pth: cannot be written" in capsys.readouterr().err
+
+
 def test_configuration_of_the_model_is_kept(demo: CenterPoint) -> None:
     assert isinstance(demo.config, CenterPointConfig)
     assert not demo.training
