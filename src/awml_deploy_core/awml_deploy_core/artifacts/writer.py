@@ -131,7 +131,7 @@ class BundleWriter:
         recover_folder(self._folder)
         for stale in self._folder.parent.glob(f".{_escaped(self._folder.name)}.staging-*"):
             shutil.rmtree(stale)
-        if self._folder.exists() and not self._is_replaceable():
+        if not is_replaceable(self._folder):
             raise ArtifactError(
                 self._folder,
                 "is not a bundle this suite wrote, so it will not be replaced",
@@ -141,11 +141,6 @@ class BundleWriter:
         staging = self._folder.with_name(f".{self._folder.name}.staging-{secrets.token_hex(4)}")
         staging.mkdir()
         self._staging = staging
-
-    def _is_replaceable(self) -> bool:
-        if not self._folder.is_dir():
-            return False
-        return (self._folder / MANIFEST_NAME).is_file() or not any(self._folder.iterdir())
 
     def _keep_unrecorded(self, staging: Path) -> None:
         """Carry what the previous bundle holds beyond its own records into the new one."""
@@ -162,6 +157,13 @@ class BundleWriter:
                 continue
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, copy, follow_symlinks=False)
+
+
+def is_replaceable(folder: Path) -> bool:
+    """Whether a bundle may go here: nothing is there, an empty folder or a bundle of this suite."""
+    if not folder.is_dir():
+        return not folder.exists()
+    return (folder / MANIFEST_NAME).is_file() or not any(folder.iterdir())
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from awml_deploy_core.artifacts.bundle import ModelBundle
 from awml_deploy_core.artifacts.manager import PYTORCH
+from awml_deploy_core.artifacts.writer import is_replaceable, recover_bundle
 from awml_deploy_core.config.paths import Location
 from awml_deploy_core.config.schema import DeployConfig, EndpointSection, ScenarioSection
 from awml_deploy_core.device import DeviceSpec
@@ -165,7 +166,7 @@ def _artifacts(
     modules = sorted({str(end) for end in endpoints if end.backend == PYTORCH})
     if modules and not makes_bundle:
         yield from _checkpoint(config, ", ".join(modules))
-    if not makes_bundle and not config.bundle.is_dir():
+    if not makes_bundle and not config.bundle.is_dir() and not recover_bundle(config.bundle):
         yield (
             ("bundle_path",),
             f"there is no bundle at {config.bundle}; export first, or point bundle_path at one",
@@ -204,3 +205,9 @@ def _writable(folder: Path) -> Iterator[Problem]:
         yield ("bundle_path",), f"{parent} is a file, not a folder"
     elif not os.access(parent, os.W_OK | os.X_OK):
         yield ("bundle_path",), f"this user may not write in {parent}"
+    elif not is_replaceable(folder):
+        yield (
+            ("bundle_path",),
+            f"{folder} holds something else than a bundle of this suite, so it will not be replaced; "
+            "choose another folder or move this one away",
+        )

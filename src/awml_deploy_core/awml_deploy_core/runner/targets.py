@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.artifacts.writer import recover_bundle
 from awml_deploy_core.config import LoadedConfig, load_config, load_mapping
 from awml_deploy_core.config.preflight import StepSelector
 from awml_deploy_core.errors import ConfigError
@@ -26,7 +27,7 @@ def load_target(
         ConfigError: The target is neither, or the configuration has problems.
         ArtifactError: The folder is no bundle, or a corrupt one.
     """
-    if path.is_dir():
+    if path.is_dir() or recover_bundle(path):
         bundle = ModelBundle.open(path, verify=False)
         content = {
             "name": re.sub(r"[^A-Za-z0-9_.+-]", "_", path.resolve().name).lstrip("_.+-") or "bundle",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from toy_family import BUNDLE_FILE, ToyConfig
 
+from awml_deploy_core.artifacts.exchange import set_aside_path
 from awml_deploy_core.config import Step, configured_steps, load_config, only
 from awml_deploy_core.errors import ConfigError
 
@@ -121,11 +122,20 @@ def test_inference_needs_source_and_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("clouds")
+def test_a_bundle_set_aside_by_a_crash_is_brought_back(tmp_path: Path) -> None:
+    bundle = tmp_path / "out" / "bundle"
+    write_bundle_of_toy(set_aside_path(bundle))
+    assert problems(tmp_path, "infer: {source: clouds}\n", Step.INFER) == []
+    assert bundle.is_dir()
+
+
+@pytest.mark.usefixtures("clouds")
 @pytest.mark.parametrize("steps", [(), (Step.VERIFY,), (Step.INFER,), (Step.VERIFY, Step.INFER)])
 def test_run_time_options_are_checked_before_running(
     tmp_path: Path, checkpoint: str, steps: tuple[Step, ...]
 ) -> None:
-    write_bundle_of_toy(tmp_path / "out" / "bundle")
+    if steps:
+        write_bundle_of_toy(tmp_path / "out" / "bundle")
     text = checkpoint + (
         "verification: {samples: [clouds]}\ninfer: {source: clouds}\nruntime: {options: {treshold: 0.5}}\n"
     )
@@ -153,6 +163,15 @@ def test_read_only_target_is_found_before_exporting(tmp_path: Path, checkpoint: 
 def test_file_in_the_way_of_the_bundle(tmp_path: Path, checkpoint: str) -> None:
     (tmp_path / "out").write_text("")
     assert "is a file, not a folder" in problems(tmp_path, checkpoint, Step.EXPORT)[0]
+
+
+def test_a_folder_of_something_else_is_found_before_exporting(tmp_path: Path, checkpoint: str) -> None:
+    (tmp_path / "photos").mkdir()
+    assert problems(tmp_path, checkpoint + "bundle_path: photos\n", Step.EXPORT) == []
+    (tmp_path / "photos" / "cat.png").touch()
+    (problem,) = problems(tmp_path, checkpoint + "bundle_path: photos\n", Step.EXPORT)
+    assert problem.startswith("line 5: bundle_path: ")
+    assert "will not be replaced" in problem
 
 
 def test_missing_packages_are_named_before_exporting(
