@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 from awml_deploy_core.logging_setup import LogFormat
@@ -45,4 +46,8 @@ def log_settings(
 
 def override(key: str, value: object) -> list[str]:
     """``--set`` form of an option that was given, nothing for one that was not."""
-    return [] if value is None or value == [] else [f"{key}={json.dumps(value, default=str)}"]
+    if value is None or value == []:
+        return []
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    # JSON would escape what lies beyond 16 bits as two surrogates, which YAML does not put together.
+    return [f"{key}=" + re.sub(r"[^ -~]", lambda found: f"\\U{ord(found[0]):08x}", text)]
