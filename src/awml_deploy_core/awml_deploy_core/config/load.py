@@ -114,14 +114,16 @@ def _load_model(
         return None, None
     try:
         family = load_family(name)
+    except AwmlDeployError as error:
+        problems.append(locate(document, ("model", "family"), str(error)))
+        return None, None
+    try:
         return family, family.parse_config(
             {key: value for key, value in section.items() if key != "family"}
         )
     except ConfigError as error:
         problems += [_model_problem(document, text) for text in error.problems or (str(error),)]
-    except AwmlDeployError as error:
-        problems.append(locate(document, ("model", "family"), str(error)))
-    return None, None
+    return family, None
 
 
 def _model_problem(document: Document, text: str) -> str:

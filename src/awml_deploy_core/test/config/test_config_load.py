@@ -200,6 +200,13 @@ def test_missing_keys_do_not_hide_later_problems(tmp_path: Path) -> None:
     assert problems[2].startswith("line 2: checkpoint_path: does not exist")
 
 
+def test_problems_of_the_model_do_not_hide_those_of_the_sources(tmp_path: Path) -> None:
+    text = MINIMAL.replace("family: toy", "family: toy, chanels: 4") + "infer: {source: missing}\n"
+    problems = "\n".join(problems_of(write(tmp_path, text), steps=only(Step.INFER)))
+    assert "line 2: model.chanels: unknown key" in problems
+    assert "line 4: infer.source: " in problems
+
+
 def test_unknown_family_suggests(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL.replace("toy", "toi"))
     assert problems_of(path) == ["line 2: model.family: unknown family 'toi' (did you mean toy?)"]

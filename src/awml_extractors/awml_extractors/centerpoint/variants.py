@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from awml_deploy_core.errors import ConfigError
-from awml_deploy_core.validation import problem_clauses
+from awml_deploy_core.validation import located_problems, problem_clauses, suggest
 from awml_extractors.centerpoint.config import CenterPointConfig
 
 _WITH_INTENSITY = ("x", "y", "z", "intensity", "time_lag")
@@ -89,9 +89,7 @@ def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
     if "variant" in values:
         variant = values.pop("variant")
         if not isinstance(variant, str) or variant not in VARIANTS:
-            raise ConfigError(
-                "model.variant", "unknown variant", got=repr(variant), expected=" or ".join(VARIANTS)
-            )
+            raise ConfigError("model", "is invalid", problems=_problems_of_unknown(variant, values))
         base = VARIANTS[variant]
         if isinstance(values.get("postprocess"), Mapping):
             values["postprocess"] = {**base.get("postprocess", {}), **values["postprocess"]}
@@ -101,3 +99,14 @@ def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
         raise ConfigError(
             "model", "is invalid", problems=problem_clauses(error, CenterPointConfig)
         ) from None
+
+
+def _problems_of_unknown(variant: object, values: Mapping[str, Any]) -> list[str]:
+    """What is wrong whatever variant was meant; whether values fit together depends on it."""
+    problems = [f"variant: unknown variant {variant!r}" + suggest(str(variant), VARIANTS)]
+    try:
+        CenterPointConfig.model_validate(values)
+    except ValidationError as error:
+        of_keys = [(at, clause) for at, clause in located_problems(error, CenterPointConfig) if at]
+        problems += [f"{'.'.join(map(str, at))}: {clause}" for at, clause in of_keys]
+    return problems

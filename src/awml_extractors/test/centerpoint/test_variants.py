@@ -43,6 +43,17 @@ def test_unknown_variant_lists_the_known_ones() -> None:
     assert all(name in str(caught.value) for name in VARIANTS)
 
 
+def test_unknown_variant_does_not_hide_what_is_wrong_with_other_keys() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"variant": "dem", "max_voxels": -1, "voxel_sise": 1, "voxel_size": [0.3, 0.3, 8.0]})
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == [
+        "variant",
+        "max_voxels",
+        "voxel_sise",
+    ]
+    assert "did you mean demo?" in caught.value.problems[0]
+
+
 def test_variant_of_another_type_is_an_unknown_one() -> None:
     with pytest.raises(ConfigError, match="unknown variant"):
         parse_config({"variant": ["demo"]})
