@@ -12,6 +12,7 @@ from awml_deploy_core.artifacts.writer import recover_bundle
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError, ConfigError
 from awml_deploy_core.family import ModelFamily, available_families, load_family
+from awml_deploy_core.files import io_errors
 from awml_deploy_core.runtime.session import SessionSource
 
 if TYPE_CHECKING:
@@ -48,11 +49,11 @@ class ModelBundle:
                 are missing or changed; every mismatch is listed.
             ConfigError: The manifest names a family that is not installed.
         """
-        if not folder.is_dir() and not recover_bundle(folder):
-            raise ArtifactError(folder, "bundle folder is missing", hint="Export the model first.")
-        if (folder / MANIFEST_NAME).exists():
-            return cls._open_own(folder, verify)
-        return cls._open_foreign(folder)
+        with io_errors(folder, "bundle folder cannot be read"):
+            if not folder.is_dir() and not recover_bundle(folder):
+                raise ArtifactError(folder, "bundle folder is missing", hint="Export the model first.")
+            is_own = (folder / MANIFEST_NAME).exists()
+        return cls._open_own(folder, verify) if is_own else cls._open_foreign(folder)
 
     @classmethod
     def _open_own(cls, folder: Path, verify: bool) -> ModelBundle:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from awml_deploy_core.cli import doctor, export, infer, inspect, run, verify
 from awml_deploy_core.cli.options import add_common_options, log_settings
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 
@@ -64,6 +64,12 @@ def _run(argv: Sequence[str] | None) -> int:
         return int(args.execute(args))
     except AwmlDeployError as error:
         _report_error(error, args)
+        return int(ExitCode.BAD_INPUT)
+    except OSError as error:
+        # What the system refuses, such as a folder without permission, is a fact of this machine.
+        reason = error.strerror or error
+        refused = ArtifactError(error.filename or "operating system", "is refused", got=reason)
+        _report_error(refused.with_traceback(error.__traceback__), args)
         return int(ExitCode.BAD_INPUT)
     except KeyboardInterrupt:
         _LOG.error("interrupted")

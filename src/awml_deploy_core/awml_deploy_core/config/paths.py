@@ -73,7 +73,17 @@ def resolve_path(value: object, info: ValidationInfo) -> object:
     if not value.strip():
         raise ValueError("is empty")
     base = Path.cwd() if isinstance(value, CommandLineText) else _base(info)
-    return Path(os.path.normpath(base / Path(value).expanduser()))
+    try:
+        path = Path(os.path.normpath(base / Path(value).expanduser()))
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        # Whether it has to exist depends on what it is for.
+        pass
+    except OSError as error:
+        raise ValueError(f"cannot be reached: {error.strerror}") from None
+    except RuntimeError:
+        raise ValueError("starts from the home of a user that is not known") from None
+    return path
 
 
 def resolve_source(value: object, info: ValidationInfo) -> object:

@@ -11,6 +11,7 @@ from awml_deploy_core.artifacts.writer import recover_bundle
 from awml_deploy_core.config import LoadedConfig, load_config, load_mapping
 from awml_deploy_core.config.preflight import StepSelector
 from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.files import io_errors
 
 
 def load_target(
@@ -27,7 +28,9 @@ def load_target(
         ConfigError: The target is neither, or the configuration has problems.
         ArtifactError: The folder is no bundle, or a corrupt one.
     """
-    if path.is_dir() or recover_bundle(path):
+    with io_errors(path, "cannot be reached"):
+        is_folder, exists = path.is_dir() or recover_bundle(path), path.exists()
+    if is_folder:
         bundle = ModelBundle.open(path, verify=False)
         content = {
             "name": re.sub(r"[^A-Za-z0-9_.+-]", "_", path.resolve().name).lstrip("_.+-") or "bundle",
@@ -37,6 +40,6 @@ def load_target(
             "export": {"mode": "none"},
         }
         return load_mapping(content, path, overrides, steps)
-    if not path.exists():
+    if not exists:
         raise ConfigError(path, "does not exist", expected="a deploy.yaml or a bundle folder")
     return load_config(path, overrides, steps)

@@ -129,6 +129,11 @@ def test_a_missing_folder_is_an_artifact_error(tmp_path: Path, name: str) -> Non
         ModelBundle.open(tmp_path / name)
 
 
+def test_a_folder_that_the_system_refuses_is_an_artifact_error(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="cannot be read; got File name too long"):
+        ModelBundle.open(tmp_path / ("a" * 300))
+
+
 def test_a_family_that_is_not_installed_is_named(tmp_path: Path, mlp_spec: ComponentSpec) -> None:
     write(tmp_path / "b", mlp_spec, name="cameras")
     with pytest.raises(ConfigError, match="got cameras"):

@@ -148,6 +148,17 @@ def test_a_bug_is_told_apart_from_a_failed_check(
     assert type(error).__name__ in err
 
 
+def test_what_the_system_refuses_is_no_bug(
+    deploy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/locked/file")
+
+    monkeypatch.setattr("toy_family.ToyFamily.parse_config", refused)
+    assert main(["export", str(deploy)]) == ExitCode.BAD_INPUT
+    assert "error: /locked/file: is refused; got Permission denied" in capsys.readouterr().err
+
+
 def test_unwritable_result_does_not_hide_the_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -207,6 +207,15 @@ def test_problems_of_the_model_do_not_hide_those_of_the_sources(tmp_path: Path) 
     assert "line 4: infer.source: " in problems
 
 
+def test_paths_that_the_system_refuses_are_named_with_their_reason(tmp_path: Path) -> None:
+    text = MINIMAL + f"checkpoint_path: {'a' * 300}\nbundle_path: ~no-such-user/bundle\n"
+    problems = problems_of(write(tmp_path, text), steps=only(Step.EXPORT))
+    assert problems[:2] == [
+        "line 4: checkpoint_path: cannot be reached: File name too long",
+        "line 5: bundle_path: starts from the home of a user that is not known, got '~no-such-user/bundle'",
+    ]
+
+
 def test_unknown_family_suggests(tmp_path: Path) -> None:
     path = write(tmp_path, MINIMAL.replace("toy", "toi"))
     assert problems_of(path) == ["line 2: model.family: unknown family 'toi' (did you mean toy?)"]

@@ -7,7 +7,7 @@ import pytest
 from toy_family import BUNDLE_FILE, ToyConfig
 
 from awml_deploy_core.artifacts.exchange import set_aside_path
-from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.errors import ArtifactError, ConfigError
 from awml_deploy_core.runner.targets import load_target
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -41,3 +41,8 @@ def test_a_bundle_set_aside_by_a_crash_is_brought_back(bundle: Path) -> None:
 def test_a_missing_target_is_one_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"expected a deploy\.yaml or a bundle folder"):
         load_target(tmp_path / "none")
+
+
+def test_a_target_that_the_system_refuses_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="cannot be reached; got File name too long"):
+        load_target(tmp_path / ("a" * 300))

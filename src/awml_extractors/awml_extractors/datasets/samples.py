@@ -79,6 +79,13 @@ def open_samples(
     """
     if limit is not None and limit < 1:
         raise DatasetError(source, "limit is not positive", got=limit, expected="at least 1, or none")
+    try:
+        return _open(source, limit, mapping)
+    except OSError as error:
+        raise DatasetError(source, "cannot be read", got=error.strerror or error) from error
+
+
+def _open(source: str, limit: int | None, mapping: FieldMapping) -> Sequence[Sample]:
     parsed = Source.parse(source)
     if not parsed.path.exists():
         raise DatasetError(parsed.path, "no such file or folder")

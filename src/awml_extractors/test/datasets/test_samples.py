@@ -135,3 +135,8 @@ def test_malformed_cloud_in_a_file_is_named(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.full((3, 4), np.inf))
     with pytest.raises(PointCloudError, match=r"a\.npy: no point has finite"):
         open_samples(str(tmp_path / "a.npy"))[0]
+
+
+def test_a_source_that_the_system_refuses_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be read; got File name too long"):
+        open_samples(str(tmp_path / ("a" * 300)))
