@@ -9,6 +9,7 @@ from awml_deploy_core.runtime.session import (
     SessionSource,
     Tensors,
     check_inputs,
+    check_outputs,
 )
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Tensors",
     "available_backends",
     "check_inputs",
+    "check_outputs",
     "load_backend",
     "open_sessions",
 ]

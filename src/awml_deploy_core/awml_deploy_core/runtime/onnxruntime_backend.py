@@ -24,6 +24,7 @@ from awml_deploy_core.runtime.session import (
     SessionSource,
     Tensors,
     check_inputs,
+    check_outputs,
 )
 
 NAME = "onnxruntime"
@@ -160,17 +161,7 @@ class OnnxRuntimeSession:
             raise InferenceError(
                 f"component {self._spec.name}", f"{NAME} on {self._device} failed", got=error
             ) from error
-        outputs = dict(zip((tensor.name for tensor in self._spec.outputs), values, strict=True))
-        problems = [
-            f"{tensor.name}: {reason}"
-            for tensor in self._spec.outputs
-            if (reason := tensor.mismatch(outputs[tensor.name].shape, outputs[tensor.name].dtype.name))
-        ]
-        if problems:
-            raise InferenceError(
-                f"outputs of {self._spec.name}", "do not match the spec", problems=problems
-            )
-        return outputs
+        return check_outputs(self._spec, values)
 
     def close(self) -> None:
         """Release the graph and its memory. Calling it twice is allowed."""

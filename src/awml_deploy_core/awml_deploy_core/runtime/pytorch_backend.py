@@ -20,6 +20,7 @@ from awml_deploy_core.runtime.session import (
     SessionSource,
     Tensors,
     check_inputs,
+    check_outputs,
 )
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class PytorchSession:
             raise InferenceError(
                 f"component {self._spec.name}", f"{NAME} on {self._device} failed", got=error
             ) from error
-        return self._checked(arrays)
+        return check_outputs(self._spec, arrays)
 
     def close(self) -> None:
         """Release the module. Calling it twice is allowed."""
@@ -153,22 +154,6 @@ class PytorchSession:
         # torch wants native byte order, positive strides and writable memory.
         native = np.require(value, np.dtype(dtype), ["C", "W"])
         return torch.from_numpy(native).to(str(self._device))
-
-    def _checked(self, arrays: list[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-        specs = self._spec.outputs
-        if len(arrays) != len(specs):
-            problems = [f"{len(arrays)} tensors, expected {len(specs)}"]
-        else:
-            problems = [
-                f"{spec.name}: {reason}"
-                for spec, array in zip(specs, arrays, strict=True)
-                if (reason := spec.mismatch(array.shape, array.dtype.name))
-            ]
-        if problems:
-            raise InferenceError(
-                f"outputs of {self._spec.name}", "do not match the spec", problems=problems
-            )
-        return {spec.name: array for spec, array in zip(specs, arrays, strict=True)}
 
 
 @contextmanager

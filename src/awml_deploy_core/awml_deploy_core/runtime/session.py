@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import TensorMismatchError
+from awml_deploy_core.errors import InferenceError, TensorMismatchError
 
 if TYPE_CHECKING:
     import torch
@@ -113,3 +113,22 @@ def check_inputs(spec: ComponentSpec, inputs: Tensors) -> None:
             problems.append(f"{tensor.name}: {reason}")
     if problems:
         raise TensorMismatchError(f"inputs of {spec.name}", "do not match the spec", problems=problems)
+
+
+def check_outputs(spec: ComponentSpec, values: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """What a backend gave for the spec's outputs in order, by name.
+
+    Raises:
+        InferenceError: Their number, a dtype or a shape contradicts the spec; all are listed.
+    """
+    if len(values) != len(spec.outputs):
+        problems = [f"{len(values)} tensors, expected {len(spec.outputs)}"]
+    else:
+        problems = [
+            f"{tensor.name}: {reason}"
+            for tensor, value in zip(spec.outputs, values, strict=True)
+            if (reason := tensor.mismatch(value.shape, value.dtype.name))
+        ]
+    if problems:
+        raise InferenceError(f"outputs of {spec.name}", "do not match the spec", problems=problems)
+    return {tensor.name: value for tensor, value in zip(spec.outputs, values, strict=True)}
