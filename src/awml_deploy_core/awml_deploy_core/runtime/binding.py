@@ -17,7 +17,7 @@ class GraphTensor:
 
     name: str
     dtype: str
-    """numpy dtype name."""
+    """numpy dtype name, or the backend's own word for what numpy does not have."""
     shape: tuple[int | str | None, ...]
 
     def __str__(self) -> str:
@@ -111,7 +111,7 @@ def incompatibility(spec: TensorSpec, tensor: GraphTensor) -> str | None:
     Unlike ``TensorSpec.mismatch`` this judges a graph: a symbolic dimension fits every axis, and a
     fixed one does not fit an axis that has to vary.
     """
-    if np.dtype(tensor.dtype) != np.dtype(spec.dtype):
+    if tensor.dtype != np.dtype(spec.dtype).name:
         return f"dtype {tensor.dtype}, expected {spec.dtype} ({spec})"
     if len(tensor.shape) != len(spec.shape):
         return f"rank {len(tensor.shape)} ({tensor}), expected rank {len(spec.shape)} ({spec})"

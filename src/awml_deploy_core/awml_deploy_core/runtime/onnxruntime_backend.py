@@ -253,5 +253,7 @@ def _own_errors() -> tuple[type[Exception], ...]:
 
 def _graph_tensor(value: Any) -> GraphTensor:
     """From ONNX Runtime's words: type ``tensor(float)``; an axis is an int, a name or None."""
-    kind = str(value.type).removeprefix("tensor(").removesuffix(")")
+    kind = str(value.type)
+    if kind.startswith("tensor("):
+        kind = kind.removeprefix("tensor(").removesuffix(")")
     return GraphTensor(value.name, _DTYPES.get(kind, kind), tuple(value.shape))

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
 from awml_deploy_core.errors import ArtifactError
-from awml_deploy_core.runtime.binding import GraphTensor, bind
+from awml_deploy_core.runtime.binding import GraphTensor, bind, incompatibility
 
 N = DynamicAxis("n", 1, 4, 8)
 SPEC = ComponentSpec(
@@ -112,6 +112,14 @@ def test_another_number_of_tensors_is_refused_with_both_lists() -> None:
     inputs, outputs = graph(SPEC, ["canvas"], ["a", "b", "c"])
     with pytest.raises(ArtifactError, match=r"2 outputs \(a float32.*expected 3 \(reg float32"):
         bind(SPEC, inputs, outputs[:2], "x")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "string", "seq(tensor(float))"])
+def test_another_kind_of_tensor_is_refused_whether_numpy_knows_it_or_not(dtype: str) -> None:
+    tensor = GraphTensor("x", dtype, (1, 3))
+    assert incompatibility(TensorSpec("x", (1, 3)), tensor) == (
+        f"dtype {dtype}, expected float32 (x float32 [1, 3])"
+    )
 
 
 def test_a_graph_without_inputs_is_refused() -> None:
