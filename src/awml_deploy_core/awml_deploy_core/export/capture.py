@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ExportableComponent, TensorSpec
 from awml_deploy_core.errors import ExportError
+from awml_deploy_core.export.interrupt import honoured_interrupt
 from awml_deploy_core.export.options import OnnxExportOptions
 from awml_deploy_core.runtime.pytorch_backend import MODULE_ERRORS
 
@@ -16,13 +17,22 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-_LOG = logging.getLogger(__name__)
-
 MAX_BYTES = 2**31 - 1
 """What one protobuf message can hold."""
 
 _DYNAMO_MIN_OPSET = 18
 """torch's dynamo exporter has no lower operator set; older ones are converted from it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Captured:
+    """A graph at the chosen opset."""
+
+    model: onnx.ModelProto
+    how: str
+    """``dynamo`` or ``torchscript``."""
+    failures: tuple[str, ...]
+    """Why the ways that were tried before did not work, one clause each."""
 
 
 def check_module(component: ExportableComponent) -> None:
@@ -75,8 +85,8 @@ def _raise_mismatches(
         raise ExportError(subject, f"its module's {what} do not match the spec", problems=problems)
 
 
-def capture(component: ExportableComponent, options: OnnxExportOptions) -> tuple[onnx.ModelProto, str]:
-    """The component's graph at the chosen opset, and how it was captured.
+def capture(component: ExportableComponent, options: OnnxExportOptions) -> Captured:
+    """The component's graph at the chosen opset, by the first way that works.
 
     Raises:
         ExportError: No capture that the options allow succeeded; the reason of each is listed.
@@ -89,17 +99,25 @@ def capture(component: ExportableComponent, options: OnnxExportOptions) -> tuple
     problems: list[str] = []
     for name, export in ways:
         try:
-            model = export(component, options)
+            with honoured_interrupt():
+                model = export(component, options)
         except _capture_errors() as error:
-            problems.append(f"{name}: {error}")
-            _LOG.info("%s: graph capture by %s failed: %s", component.spec.name, name, error)
+            problems.append(f"{name}: {_reason(error)}")
             continue
-        return model, name
+        return Captured(model, name, tuple(problems))
     raise ExportError(
         f"component {component.spec.name}",
         f"cannot be exported at opset {options.opset_version}",
         problems=problems,
     )
+
+
+def _reason(error: Exception) -> str:
+    """The cause without the advice that torch wraps it in."""
+    cause = error.__cause__ or error
+    lines = str(cause).strip().splitlines()
+    first = lines[0] if lines else ""
+    return first if cause is error else f"{type(cause).__name__}: {first}"
 
 
 def _capture_errors() -> tuple[type[Exception], ...]:

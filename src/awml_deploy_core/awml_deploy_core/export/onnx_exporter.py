@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -16,6 +17,7 @@ from awml_deploy_core.export.options import OnnxExportOptions
 from awml_deploy_core.export.quiet import quiet
 from awml_deploy_core.files import write_bytes
 
+_LOG = logging.getLogger(__name__)
 _HINT = 'pip install "awml_deploy_core[export]"'
 
 
@@ -42,11 +44,14 @@ class OnnxExporter:
         spec, options = source.spec, self._options
         with quiet():
             check_module(source)
-            model, how = capture(source, options)
+            captured = capture(source, options)
+            model, how = captured.model, captured.how
             if options.simplify:
                 model = simplify(model, spec)
             clean(model, spec)
             model = check(model, spec, options.opset_version)
+        for failure in captured.failures:
+            _LOG.info("%s: graph capture failed: %s", spec.name, failure)
         write_metadata(model, spec, source.metadata)
         if model.ByteSize() > MAX_BYTES:
             raise ExportError(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from awml_deploy_core.errors import ArtifactError, ExportError, MissingDependenc
 from awml_deploy_core.export import OnnxExportOptions, onnx_exporter
 from awml_deploy_core.export import capture as capture_module
 from awml_deploy_core.export.onnx_exporter import OnnxExporter
+from awml_deploy_core.logging_setup import configure_logging
 from awml_deploy_core.runtime import SessionSource, open_sessions
 
 torch = pytest.importorskip("torch")
@@ -244,7 +247,7 @@ def test_every_capture_that_failed_is_reported(tmp_path: Path, monkeypatch: pyte
 
 
 def test_auto_goes_on_with_torchscript_where_dynamo_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = torch.onnx.export
 
@@ -254,10 +257,41 @@ def test_auto_goes_on_with_torchscript_where_dynamo_fails(
         return real(*args, dynamo=dynamo, **kwargs)
 
     monkeypatch.setattr(torch.onnx, "export", only_torchscript)
-    with caplog.at_level(logging.INFO):
-        artifact = OnnxExporter().export(component(lambda x: x * 2), tmp_path)
+    # Its lines go to standard error, which the export keeps from others.
+    configure_logging("info")
+    artifact = OnnxExporter().export(component(lambda x: x * 2), tmp_path)
     assert artifact.details["graph_capture"] == "torchscript"
-    assert "graph capture by dynamo failed: unsupported" in caplog.text
+    assert "info: f: graph capture failed: dynamo: unsupported\n" in capsys.readouterr().err
+
+
+def test_the_cause_of_a_failed_capture_is_told_without_the_advice_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("This is step 1/3.\n- Create an issue") from KeyError("aten.foo\nat line 3")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(ExportError) as caught:
+        OnnxExporter(OnnxExportOptions(graph_capture="dynamo")).export(component(lambda x: x), tmp_path)
+    assert caught.value.problems == (r"dynamo: KeyError: 'aten.foo\nat line 3'",)
+
+
+def test_an_interrupt_that_torch_swallows_ends_the_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def interrupted(*_: Any, dynamo: bool, **__: Any) -> None:
+        tried.append(dynamo)
+        with contextlib.suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        raise AttributeError("partially imported")
+
+    monkeypatch.setattr(torch.onnx, "export", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        OnnxExporter().export(component(lambda x: x), tmp_path)
+    assert tried == [True]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_constant_frozen_by_tracing_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
