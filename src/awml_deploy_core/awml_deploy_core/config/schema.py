@@ -45,10 +45,6 @@ class ModelSection(BaseModel):
     """Entry-point name of the model family, e.g. `centerpoint`. The other keys of this section
     are the family's own."""
 
-    def family_config(self) -> dict[str, Any]:
-        """The keys that the family validates."""
-        return dict(self.model_extra or {})
-
 
 class OnnxSection(Section):
     """How components become ONNX files."""

@@ -27,10 +27,6 @@ class ChannelMap:
     order: tuple[int, ...]
     signs: tuple[float, ...]
 
-    @property
-    def is_identity(self) -> bool:
-        return self.order == tuple(range(len(self.order))) and all(sign == 1.0 for sign in self.signs)
-
     def with_variance(self) -> ChannelMap:
         """The map of a head that also writes log variances."""
         count = len(self.order)
