@@ -111,10 +111,17 @@ def _check(content: Mapping[str, Any], path: Path) -> None:
         elif not isinstance(matrix, list) or len(matrix) != size:
             got = len(matrix) if isinstance(matrix, list) else type(matrix).__name__
             problems.append(f"{name}: got {got}, expected a list of {size} numbers")
-        elif any(isinstance(value, bool) or not isinstance(value, int | float) for value in matrix):
+        elif not all(_is_number(value) for value in matrix):
             problems.append(f"{name}: contains something else than numbers")
     if problems:
         raise ArtifactError(path, "is invalid", problems=problems)
+
+
+def _is_number(value: object) -> bool:
+    """Whether a ROS parameter can hold the value; an integer of any length is not one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, float)
 
 
 class ClassRemapper:

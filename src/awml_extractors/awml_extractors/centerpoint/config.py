@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -30,7 +38,14 @@ class HeadConvention(_Frozen):
 MMDET3D_CONVENTION = HeadConvention(dim_order="lwh", rot_encoding="sin_cos")
 AUTOWARE_CONVENTION = HeadConvention(dim_order="wlh", rot_encoding="neg_cos_neg_sin")
 
-Positive = Annotated[int, Field(gt=0)]
+
+def _countable(value: int) -> int:
+    if value >= 2**63:
+        raise ValueError("takes more than 64 bits")
+    return value
+
+
+Positive = Annotated[int, Field(gt=0), AfterValidator(_countable)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"

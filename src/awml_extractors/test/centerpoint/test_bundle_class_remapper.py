@@ -36,11 +36,12 @@ def test_class_remapper_has_autoware_s_rules(bundle: Path) -> None:
     assert len(rules) == 4
 
 
-def test_broken_class_remapper(bundle: Path) -> None:
+@pytest.mark.parametrize("value", ["yes", True, None, 10**400])
+def test_broken_class_remapper(bundle: Path, value: object) -> None:
     def damage(content: Parameters) -> None:
         del content["min_area_matrix"]
         content["max_area_matrix"] = content["max_area_matrix"][:-1]
-        content["allow_remapping_by_area_matrix"][3] = "yes"
+        content["allow_remapping_by_area_matrix"][3] = value
 
     change(bundle, damage, CLASS_REMAPPER)
     with pytest.raises(ArtifactError) as caught:

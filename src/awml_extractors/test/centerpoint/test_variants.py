@@ -133,6 +133,8 @@ def test_file_names_stay_in_the_bundle_and_differ(name: str) -> None:
         ),
         ({"pfn_channels": [32, 8192]}, "pfn_channels: the canvas would take 7 GiB"),
         ({"max_voxels": 2**40, "max_points_per_voxel": 640}, "max_voxels: the encoder's input"),
+        ({"max_points_per_voxel": 10**400}, "max_points_per_voxel"),
+        ({"backbone_strides": [1, 10**400, 2]}, "backbone_strides"),
     ],
 )
 def test_values_that_would_fail_later_are_refused(changes: dict[str, object], key: str) -> None:
