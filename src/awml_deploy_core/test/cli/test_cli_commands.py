@@ -230,6 +230,16 @@ def test_reference_needs_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "only given together" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_backends_of_the_command_line_are_the_only_scenario(deploy: Path, tmp_path: Path) -> None:
+    assert main(["export", str(deploy)]) == 0
+    backends = ["--reference", "onnxruntime", "--test", "pytorch:cpu"]
+    assert main(["verify", str(deploy), *backends, "--json", str(tmp_path / "v.json")]) == 0
+    (scenario,) = report(tmp_path / "v.json")["verification"]["scenarios"]
+    assert scenario["name"] == "onnxruntime:cpu vs pytorch:cpu"
+    assert (scenario["reference"], scenario["test"]) == ("onnxruntime:cpu", "pytorch:cpu")
+
+
 def test_doctor_says_what_is_possible(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["doctor", "--json", str(tmp_path / "d.json")]) == 0
     assert "can infer" in capsys.readouterr().out

@@ -214,6 +214,28 @@ def test_boxes_on_one_side_only_fail() -> None:
     assert failed(result) == ["output"]
 
 
+class OtherTensors(ToyPipeline):
+    """Runs its head only, and under another name of an output."""
+
+    def _infer(self, sample: PointCloudFrame, clock: Any, tap: Any) -> Any:
+        output = super()._infer(sample, clock, tap)
+        if tap is not None:
+            del tap.inputs["encoder"], tap.outputs["encoder"]
+            tap.outputs["head"]["logits"] = tap.outputs["head"].pop("scores")
+        return output
+
+
+def test_what_only_one_side_has_fails() -> None:
+    other = pipeline()
+    result = verify(OtherTensors(CONFIG, other._sessions, 0.5), samples(1))
+    messages = {
+        check.name.split(" / ")[-1]: check.message
+        for check in result.verdict.checks
+        if check.status is Status.FAILED
+    }
+    assert messages == {"encoder": "ran in the reference only", "head.scores": "is missing in the test"}
+
+
 def test_pipelines_are_closed_and_progress_is_told() -> None:
     opened: list[ToyPipeline] = []
     told: list[tuple[str, int, int]] = []
