@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -75,6 +75,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """What each variant changes in CenterPointConfig's defaults."""
 
+_FITTED_TOGETHER = frozenset(
+    {"class_names", "point_cloud_range", "voxel_size", "backbone_strides", "neck_strides"}
+)
+"""Keys without which the others cannot be judged: a default in their place would not fit them."""
+
 
 def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
     """A configuration from ``{variant: name, ...changes}`` or from CenterPointConfig's own keys.
@@ -93,12 +98,14 @@ def parse_config(raw: Mapping[str, Any]) -> CenterPointConfig:
         base = VARIANTS[variant]
         if isinstance(values.get("postprocess"), Mapping):
             values["postprocess"] = {**base.get("postprocess", {}), **values["postprocess"]}
+    values = {**base, **values}
     try:
-        return CenterPointConfig.model_validate({**base, **values})
+        return CenterPointConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(
-            "model", "is invalid", problems=problem_clauses(error, CenterPointConfig)
-        ) from None
+        problems = problem_clauses(error, CenterPointConfig)
+        faulty = {str(item["loc"][0]) for item in error.errors() if item["loc"]}
+        problems += _contradictions(values, faulty)
+        raise ConfigError("model", "is invalid", problems=problems) from None
 
 
 def _problems_of_unknown(variant: object, values: Mapping[str, Any]) -> list[str]:
@@ -110,3 +117,14 @@ def _problems_of_unknown(variant: object, values: Mapping[str, Any]) -> list[str
         of_keys = [(at, clause) for at, clause in located_problems(error, CenterPointConfig) if at]
         problems += [f"{'.'.join(map(str, at))}: {clause}" for at, clause in of_keys]
     return problems
+
+
+def _contradictions(values: Mapping[str, Any], faulty: Collection[str]) -> list[str]:
+    """What does not fit together beside the faulty keys, which is only judged once there are none."""
+    if not faulty or not _FITTED_TOGETHER.isdisjoint(faulty):
+        return []
+    try:
+        CenterPointConfig.model_validate({key: v for key, v in values.items() if key not in faulty})
+    except ValidationError as error:
+        return problem_clauses(error, CenterPointConfig)
+    return []

@@ -81,6 +81,23 @@ def test_all_problems_are_listed() -> None:
         assert sum(problem.startswith(key) for problem in problems) == 1
 
 
+def test_a_faulty_key_does_not_hide_that_others_do_not_fit_together() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"variant": "demo", "head_kernel": 5, "voxel_size": [0.3, 0.32, 8.0]})
+    assert [problem.split(": ")[0] for problem in caught.value.problems] == [
+        "head_kernel",
+        "point_cloud_range",
+    ]
+
+
+def test_what_has_to_fit_a_faulty_key_is_not_judged() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"variant": "demo", "point_cloud_range": [0, 1], "voxel_size": [0.3, 0.3, 8.0]})
+    assert {problem.split(".")[0].split(":")[0] for problem in caught.value.problems} == {
+        "point_cloud_range"
+    }
+
+
 def test_an_unknown_key_says_what_was_meant() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"max_voxel": 1, "postprocess": {"iou_nms_treshold": 0.5}})
