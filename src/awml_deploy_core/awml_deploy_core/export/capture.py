@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ExportableComponent, TensorSpec
 from awml_deploy_core.errors import ExportError
-from awml_deploy_core.export.interrupt import honoured_interrupt
 from awml_deploy_core.export.options import OnnxExportOptions
+from awml_deploy_core.interrupts import interrupts_kept
 from awml_deploy_core.runtime.pytorch_backend import MODULE_ERRORS
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def capture(component: ExportableComponent, options: OnnxExportOptions) -> Captu
     problems: list[str] = []
     for name, export in ways:
         try:
-            with honoured_interrupt():
+            with interrupts_kept():
                 model = export(component, options)
         except _capture_errors() as error:
             problems.append(f"{name}: {_reason(error)}")

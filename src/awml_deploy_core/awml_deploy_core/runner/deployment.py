@@ -12,6 +12,7 @@ from awml_deploy_core.config import LoadedConfig
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.export import ExporterFactory, ExportProgress, OnnxExportOptions, OnnxExportWorkflow
+from awml_deploy_core.interrupts import interrupts_kept
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
 from awml_deploy_core.reporting.build import verification_record
@@ -63,11 +64,13 @@ class DeploymentRunner:
             family.extractor(model_config),
             on_progress=self._export_progress,
         )
-        model = family.load_model(model_config, checkpoint)
+        with interrupts_kept():
+            model = family.load_model(model_config, checkpoint)
         _LOG.info("loaded checkpoint", extra={"checkpoint": str(checkpoint)})
         with BundleWriter(deploy.bundle) as writer:
             family.write_bundle_files(model_config, writer.staging)
-            exported = workflow.run(model, writer.staging)
+            with interrupts_kept():
+                exported = workflow.run(model, writer.staging)
             records = tuple(
                 ExportRecord(
                     component=artifact.component,
