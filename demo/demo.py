@@ -120,7 +120,7 @@ class Demo:
         Raises:
             ProcessError: It failed.
         """
-        self.console.print(f"[cyan]$ {program} {' '.join(arguments)}[/]", soft_wrap=True)
+        self.console.print(f"$ {program} {' '.join(arguments)}", style="cyan", markup=False, soft_wrap=True)
         environment = {
             **os.environ,
             "AWML_DEPLOY_CHECKPOINT": str(self.checkpoint),
@@ -187,12 +187,12 @@ def summarise(report: Report, demo: Demo, console: Console) -> None:
     replay = report.replay
     assert replay is not None
     print_report(report.model_copy(update={"export": None, "verification": None}), console)
-    console.print(f"\nmodel bundle: {report.bundle}", soft_wrap=True)
-    console.print(f"recorded output bag: {replay.output_bag}", soft_wrap=True)
-    console.print(f"JSON result: {demo.result_json}", soft_wrap=True)
+    console.print(f"\nmodel bundle: {report.bundle}", markup=False, soft_wrap=True)
+    console.print(f"recorded output bag: {replay.output_bag}", markup=False, soft_wrap=True)
+    console.print(f"JSON result: {demo.result_json}", markup=False, soft_wrap=True)
     for picture in replay.pictures:
-        console.print(f"picture: {picture}", soft_wrap=True)
-    console.print(f"logs: {demo.live}", soft_wrap=True)
+        console.print(f"picture: {picture}", markup=False, soft_wrap=True)
+    console.print(f"logs: {demo.live}", markup=False, soft_wrap=True)
     colour = "green" if replay.status == "passed" else "red"
     console.print(
         f"[bold {colour}]demo {replay.status}[/] in {report.seconds:.0f} s. {STAND_IN}", soft_wrap=True

@@ -44,7 +44,7 @@ def print_diagnosis(diagnosis: Diagnosis, console: Console) -> None:
             group = finding.group
             console.print(f"[bold]{group}[/]")
         mark = "[green]yes[/]" if finding.found else "[yellow]no [/]"
-        console.print(f"  {mark}  {finding.name:<{width}}  {escape(finding.detail)}", soft_wrap=True)
+        console.print(f"  {mark}  {escape(f'{finding.name:<{width}}  {finding.detail}')}", soft_wrap=True)
         if finding.hint and not finding.found:
             console.print(f"       to add it: {escape(finding.hint)}", soft_wrap=True)
     console.print("[bold]this machine[/]")

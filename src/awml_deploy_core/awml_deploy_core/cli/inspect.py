@@ -42,6 +42,7 @@ def execute(args: argparse.Namespace) -> ExitCode:
 def print_facts(facts: dict[str, Any], console: Console) -> None:
     """Tables of a bundle's facts."""
     from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
     from rich.table import Table
 
     console.print(f"bundle {facts['folder']}, family {facts['family']}", markup=False, soft_wrap=True)
@@ -53,24 +54,39 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
         for side in ("inputs", "outputs"):
             for tensor in component[side]:
                 shape = " x ".join(map(str, tensor["shape"]))
-                tensors.add_row(name, side[:-1], tensor["name"], tensor["dtype"], shape)
+                tensors.add_row(*map(escape, (name, side[:-1], tensor["name"], tensor["dtype"], shape)))
                 name = ""
     console.print(tensors)
     files = Table("file", "bytes", "SHA-256", "produced by", box=SIMPLE_HEAD, pad_edge=False)
     for file in facts["files"]:
-        files.add_row(file["path"], str(file["size"]), file["sha256"][:12], file["produced_by"])
+        size = str(file["size"])
+        files.add_row(*map(escape, (file["path"], size, file["sha256"][:12], file["produced_by"])))
     console.print(files)
     for title in ("model", "provenance"):
         for key, value in _flat(facts[title] or {}, title):
             console.print(f"{key}: {value}", markup=False, soft_wrap=True)
 
 
-def _flat(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """One line a value; a mapping of single values is one line."""
-    if isinstance(value, dict) and not any(isinstance(inner, dict) for inner in value.values()):
-        yield key, ", ".join(f"{name} {inner}" for name, inner in value.items()) or "none"
-    elif isinstance(value, dict):
+def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """One line a value; a mapping of single values is one line, a list of mappings one an item."""
+    if isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values()):
         for name, inner in value.items():
             yield from _flat(inner, f"{key}.{name}")
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value):
+            yield from _flat(item, f"{key}.{index}")
     else:
-        yield key, value
+        yield key, _text(value)
+
+
+def _text(value: Any) -> str:
+    """A value as a configuration file would have it."""
+    if value is None:
+        return "unset"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items()) or "none"
+    return str(value)

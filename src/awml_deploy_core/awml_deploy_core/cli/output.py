@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.progress import Progress, no_progress
@@ -27,11 +27,58 @@ PIPE_WIDTH = 120
 """Columns of tables that do not go to a terminal."""
 
 
+class _Stream:
+    """A standard stream whose reader may go away: what follows is dropped, the work goes on.
+
+    The exit code then still says how the checks ended, also in ``awml-deploy verify ... | head``.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write and flush, so that a failure shows here and not when the interpreter ends.
+
+        Raises:
+            ArtifactError: The stream cannot be written, e.g. because the disk behind it is full.
+        """
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop_the_rest()
+        except OSError as error:
+            self._drop_the_rest()
+            raise ArtifactError(
+                "standard output" if self._stream is sys.stdout else "standard error",
+                "cannot be written",
+                got=error.strerror,
+            ) from error
+        return len(text)
+
+    def flush(self) -> None:
+        """Every write is flushed."""
+
+    def _drop_the_rest(self) -> None:
+        """Send it, and what the stream still holds, where it can be written."""
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, self._stream.fileno())
+        os.close(sink)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def console(args: argparse.Namespace) -> Console:
-    """Console for people; standard error when standard output carries JSON."""
+    """Console for people; standard error when standard output carries JSON, none if both are taken.
+
+    A machine that reads JSON log lines from standard error finds nothing else there.
+    """
     from rich.console import Console
 
-    made = Console(stderr=args.json == STDOUT, highlight=False)
+    taken = args.json == STDOUT
+    stream: Any = _Stream(sys.stderr if taken else sys.stdout)
+    made = Console(file=stream, quiet=taken and args.log_format == "json", highlight=False)
     if not made.is_terminal:
         made.width = max(made.width, PIPE_WIDTH)
     return made
@@ -79,7 +126,7 @@ def write_result(report: Report, args: argparse.Namespace, default: Path | None 
     from awml_deploy_core.reporting import to_json, write_json
 
     if args.json == STDOUT:
-        sys.stdout.write(to_json(report))
+        _Stream(sys.stdout).write(to_json(report))
     elif path := Path(args.json) if args.json else default:
         write_json(report, path)
         _LOG.info("wrote report %s", path)

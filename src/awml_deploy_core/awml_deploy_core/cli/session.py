@@ -45,6 +45,8 @@ def run_steps(
     deploy = loaded.deploy
     level, fmt = log_settings(args, deploy.logging.level, deploy.logging.format)
     configure_logging(level, fmt)
+    # The tables have to know as well that standard error is for machines.
+    args.log_format = fmt
     with progress_bar(quiet=fmt == "json") as progress:
         sections = work(DeploymentRunner(loaded, progress), loaded)
     report = make_report(

@@ -33,7 +33,7 @@ def print_report(report: Report, console: Console) -> None:
     if report.replay is not None:
         _print_replay(report.replay, console)
     if report.bundle and report.export is not None:
-        console.print(f"bundle: {report.bundle}", soft_wrap=True)
+        console.print(f"bundle: {report.bundle}", markup=False, soft_wrap=True)
 
 
 def status_text(status: str) -> str:
@@ -48,8 +48,8 @@ def _export_table(report: Report) -> RenderableType:
     table = Table("exported component", "file", "size", "time", box=SIMPLE_HEAD, pad_edge=False)
     for record in report.export or ():
         table.add_row(
-            record.component,
-            record.file,
+            _plain(record.component),
+            _plain(record.file),
             f"{record.size_bytes / 1e3:.0f} kB",
             f"{record.seconds:.1f} s",
         )
@@ -58,7 +58,10 @@ def _export_table(report: Report) -> RenderableType:
 
 def _print_verification(record: VerificationRecord, console: Console) -> None:
     for scenario in record.scenarios:
-        console.print(f"verify {scenario.name} ({scenario.seconds:.1f} s): {status_text(scenario.status)}")
+        console.print(
+            f"verify {_plain(scenario.name)} ({scenario.seconds:.1f} s): {status_text(scenario.status)}",
+            soft_wrap=True,
+        )
         if scenario.tensors:
             console.print(_tensor_table(scenario))
         if scenario.boxes_matched or scenario.boxes_unmatched:
@@ -91,8 +94,8 @@ def _tensor_table(scenario: ScenarioRecord) -> RenderableType:
         alone = levels.get("component", first)
         failed = any(record.status == "failed" for record in levels.values())
         table.add_row(
-            component if component != shown else "",
-            tensor,
+            _plain(component) if component != shown else "",
+            _plain(tensor),
             _figure(first.relative),
             _figure(first.max_abs),
             _figure(alone.relative),
@@ -121,15 +124,16 @@ def _print_inference(record: InferenceRecord, console: Console) -> None:
     failed = sum(frame.error is not None for frame in record.frames)
     run = len(record.frames) - failed
     console.print(
-        f"{run} frames on {record.backend}:{record.device}"
+        f"{run} frames on {_plain(record.backend)}:{record.device}"
         + (f", [bold red]{failed} could not be run[/]" if failed else "")
-        + f"; detections: {_counts(record.detections_by_class)}",
+        + f"; detections: {_plain(_counts(record.detections_by_class))}",
         soft_wrap=True,
     )
     if run:
         console.print(latency_table(record.latencies))
     if pictures := [frame.picture for frame in record.frames if frame.picture]:
-        console.print(f"pictures: {pictures[0]}" + (" ..." if len(pictures) > 1 else ""), soft_wrap=True)
+        more = " ..." if len(pictures) > 1 else ""
+        console.print(f"pictures: {pictures[0]}{more}", markup=False, soft_wrap=True)
 
 
 def _print_replay(record: ReplayRecord, console: Console) -> None:
@@ -137,12 +141,21 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
         f"{record.sent} clouds sent at {record.rate_hz:g} Hz ({record.sent_bytes / 1e6:.0f} MB), "
         f"{record.received} received by the node on {record.backend}:{record.device}, "
         f"{record.processed} processed; dropped: {_counts(record.dropped)}",
+        markup=False,
         soft_wrap=True,
     )
-    console.print(f"detections: {_counts(record.detections_by_class)}", soft_wrap=True)
+    console.print(f"detections: {_counts(record.detections_by_class)}", markup=False, soft_wrap=True)
     console.print(latency_table(record.latencies))
     for check in record.checks:
-        console.print(f"  {status_text(check.status)}  {check.name}: {check.message}", soft_wrap=True)
+        text = _plain(f"{check.name}: {check.message}")
+        console.print(f"  {status_text(check.status)}  {text}", soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    """Text that rich shows as it is: brackets in names and paths are no markup."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -159,7 +172,7 @@ def latency_table(records: tuple[LatencyRecord, ...]) -> RenderableType:
         table.add_column(column, justify="right")
     for record in records:
         figures = (f"{value:.2f}" for value in (record.p50, record.p95, record.p99, record.max))
-        table.add_row(record.stage, *figures, str(record.frames))
+        table.add_row(_plain(record.stage), *figures, str(record.frames))
     return table
 
 
