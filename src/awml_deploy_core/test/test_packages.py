@@ -1,7 +1,16 @@
-from awml_deploy_core.packages import installed_versions
+from importlib.metadata import version
+
+from awml_deploy_core.packages import installed_versions, plugin_versions
 
 
 def test_only_installed_packages_have_a_version() -> None:
     versions = installed_versions(("numpy", "no-such-package"))
     assert versions.keys() == {"numpy"}
     assert versions["numpy"][0].isdigit()
+
+
+def test_plug_ins_are_known_by_the_package_that_provides_them() -> None:
+    group = "awml_deploy.backends"
+    assert plugin_versions(group, "onnxruntime") == {"awml_deploy_core": version("awml_deploy_core")}
+    assert plugin_versions(group).keys() >= {"awml_deploy_core"}
+    assert plugin_versions(group, "none") == plugin_versions("no.such.group") == {}

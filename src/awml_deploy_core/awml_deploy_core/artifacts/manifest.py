@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from platform import python_version
@@ -98,8 +99,15 @@ class Provenance(_Frozen):
         checkpoint: Path | None = None,
         deploy_config: Path | None = None,
         export: dict[str, Any] | None = None,
+        plugins: Mapping[str, str] | None = None,
     ) -> Provenance:
         """Provenance of an export that happens now on this machine.
+
+        Args:
+            checkpoint: The weights.
+            deploy_config: The file that asked for it.
+            export: What each component's exporter reports.
+            plugins: Versions of the packages of plug-ins that took part, such as the model family.
 
         Raises:
             ArtifactError: A source file cannot be read.
@@ -109,7 +117,11 @@ class Provenance(_Frozen):
             checkpoint=SourceRecord.of(checkpoint) if checkpoint else None,
             deploy_config=SourceRecord.of(deploy_config) if deploy_config else None,
             export=export or {},
-            versions={"python": python_version(), **installed_versions(_PACKAGES)},
+            versions={
+                "python": python_version(),
+                **(plugins or {}),
+                **installed_versions(_PACKAGES),
+            },
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 
-from awml_deploy_core.packages import installed_versions
+from awml_deploy_core.family import GROUP as FAMILIES
+from awml_deploy_core.packages import installed_versions, plugin_versions
 from awml_deploy_core.reporting.result import MachineRecord
+from awml_deploy_core.runtime.registry import GROUP as BACKENDS
 
 PACKAGES = (
     "awml_deploy_core",
-    "awml_extractors",
     "numpy",
     "numba",
     "onnxruntime",
@@ -28,5 +29,5 @@ def machine_record() -> MachineRecord:
     return MachineRecord(
         python=platform.python_version(),
         platform=platform.platform(),
-        packages=installed_versions(PACKAGES),
+        packages={**plugin_versions(BACKENDS), **plugin_versions(FAMILIES), **installed_versions(PACKAGES)},
     )

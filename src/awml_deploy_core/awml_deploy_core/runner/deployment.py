@@ -12,7 +12,9 @@ from awml_deploy_core.config import LoadedConfig
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.export import ExporterFactory, ExportProgress, OnnxExportOptions, OnnxExportWorkflow
+from awml_deploy_core.family import GROUP as FAMILIES
 from awml_deploy_core.interrupts import interrupts_kept
+from awml_deploy_core.packages import plugin_versions
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
 from awml_deploy_core.reporting.build import verification_record
@@ -91,6 +93,7 @@ class DeploymentRunner:
                     checkpoint=checkpoint,
                     deploy_config=origin if origin.is_file() else None,
                     export={artifact.component: dict(artifact.details) for artifact in exported},
+                    plugins=plugin_versions(FAMILIES, family.name),
                 ),
                 produced_by={record.file: record.produced_by for record in records},
             )

@@ -179,6 +179,12 @@ def test_provenance_of_now_is_in_utc_and_names_sources_without_their_folder(tmp_
     assert {"python", "numpy", "awml_deploy_core"} <= set(provenance.versions)
 
 
+def test_packages_of_plug_ins_are_recorded_among_the_versions() -> None:
+    versions = Provenance.now(plugins={"my_family": "1.2"}).versions
+    assert versions["my_family"] == "1.2"
+    assert "awml_deploy_core" in versions
+
+
 def test_a_missing_checkpoint_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="cannot be read"):
         Provenance.now(checkpoint=tmp_path / "no.pth")
