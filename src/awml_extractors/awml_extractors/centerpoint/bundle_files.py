@@ -13,19 +13,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from awml_deploy_core.errors import ArtifactError
-from awml_deploy_core.files import io_errors, write_text
+from awml_deploy_core.files import io_errors
 from awml_deploy_core.validation import problem_clauses
 from awml_extractors.centerpoint import autoware_node, class_remapper
+from awml_extractors.centerpoint.bundle_yaml import read_yaml, ros_parameters, write_yaml
 from awml_extractors.centerpoint.class_remapper import RemapRule
 from awml_extractors.centerpoint.config import (
     AUTOWARE_CONVENTION,
     CenterPointConfig,
     HeadConvention,
     OnnxFile,
+    Positive,
+    PositiveFloat,
     RawFeature,
 )
 
@@ -79,9 +81,9 @@ class _DeployMetadata(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     point_features: tuple[RawFeature, ...] | None = None
-    intensity_scale: float = 1.0
-    max_points_per_voxel: int = autoware_node.POINTS_PER_VOXEL
-    pillar_features: int = autoware_node.PILLAR_FEATURES
+    intensity_scale: PositiveFloat = 1.0
+    max_points_per_voxel: Positive = autoware_node.POINTS_PER_VOXEL
+    pillar_features: Positive = autoware_node.PILLAR_FEATURES
     head_convention: HeadConvention = AUTOWARE_CONVENTION
 
 
@@ -99,15 +101,15 @@ def write_bundle_files(config: CenterPointConfig, folder: Path) -> None:
         if (parent := Path(name).parent) != Path():
             with io_errors(folder / parent, "cannot be made"):
                 (folder / parent).mkdir(parents=True, exist_ok=True)
-    _write_yaml(folder / ML_PACKAGE, {"/**": {"ros__parameters": _ml_package(config)}})
+    write_yaml(folder / ML_PACKAGE, {"/**": {"ros__parameters": _ml_package(config)}})
     # The node on the vehicle decodes as Autoware does, whatever decoder is configured here.
     options = config.postprocess
     rules = options.class_remapper if options.remap_classes is not False else ()
-    _write_yaml(
+    write_yaml(
         folder / class_remapper.FILE_NAME,
         {"/**": {"ros__parameters": class_remapper.parameters(rules or ())}},
     )
-    _write_yaml(
+    write_yaml(
         folder / DEPLOY_METADATA,
         {
             "version": VERSION,
@@ -135,15 +137,17 @@ def read_bundle(folder: Path) -> CenterPointConfig | None:
     path = folder / ML_PACKAGE
     if not path.is_file():
         return None
-    parameters = _ros_parameters(path)
+    parameters = ros_parameters(path)
     _check_version(path, parameters.get("version"))
     package = _validate(_MlPackage, parameters, path)
     rules = None
     if (remapper := folder / package.class_remapper_param_path).is_file():
-        rules = class_remapper.parse_parameters(_ros_parameters(remapper), remapper)
+        rules = class_remapper.parse_parameters(ros_parameters(remapper), remapper)
+    else:
+        _LOG.warning("%s is missing; boxes change their class as Autoware's own models have it", remapper)
     metadata = _DeployMetadata()
     if (extra := folder / DEPLOY_METADATA).is_file():
-        content = _read_yaml(extra)
+        content = read_yaml(extra)
         if isinstance(content, Mapping):
             metadata = _validate(_DeployMetadata, content.get("centerpoint") or {}, extra)
     return _config(package, metadata, rules, path)
@@ -274,24 +278,3 @@ def _validate(model: type[ModelT], content: object, path: Path) -> ModelT:
         return model.model_validate(content)
     except ValidationError as error:
         raise ArtifactError(path, "is invalid", problems=problem_clauses(error, model)) from None
-
-
-def _ros_parameters(path: Path) -> Mapping[str, Any]:
-    content = _read_yaml(path)
-    node = content.get("/**") if isinstance(content, Mapping) else None
-    parameters = node.get("ros__parameters") if isinstance(node, Mapping) else None
-    if not isinstance(parameters, Mapping):
-        raise ArtifactError(path, "has no parameters", expected="a mapping under '/**', 'ros__parameters'")
-    return parameters
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise ArtifactError(path, "cannot be read as YAML", got=reason) from None
-
-
-def _write_yaml(path: Path, content: Mapping[str, Any]) -> None:
-    write_text(path, yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100))

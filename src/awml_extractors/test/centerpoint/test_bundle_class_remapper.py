@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,21 @@ def test_the_vehicle_remaps_what_the_configuration_remaps(
     assert sum(parameters(tmp_path / CLASS_REMAPPER)["allow_remapping_by_area_matrix"]) == count
 
 
-def test_a_bundle_without_a_class_remapper_has_autoware_s(bundle: Path) -> None:
+def test_a_bundle_without_a_class_remapper_has_autoware_s_and_says_so(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (bundle / CLASS_REMAPPER).unlink()
     read = read_bundle(bundle)
     assert read is not None
     assert len(read.postprocess.remap_rules) == 4
+    assert f"{CLASS_REMAPPER} is missing" in caplog.text
+
+
+def test_an_area_that_no_number_holds_is_the_greatest(bundle: Path) -> None:
+    def enlarge(content: Parameters) -> None:
+        content["max_area_matrix"][LABELS.index("CAR") * 8 + LABELS.index("TRUCK")] = 10**400
+
+    change(bundle, enlarge, CLASS_REMAPPER)
+    read = read_bundle(bundle)
+    assert read is not None
+    assert read.postprocess.remap_rules[0].max_area == sys.float_info.max

@@ -202,7 +202,12 @@ def test_paths_outside_the_bundle_are_refused(bundle: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["a: [", "\x00", "- 1\n", "/**: 3\n", "", "/**: {ros__parameters: 1}\n"]
+    "content",
+    [
+        *("a: [", "\x00", "- 1\n", "/**: 3\n", "", "/**: {ros__parameters: 1}\n"),
+        *("a: 2026-13-01\n", "[" * 5000),
+    ],
+    ids=lambda text: text[:20],
 )
 def test_broken_yaml(bundle: Path, content: str) -> None:
     (bundle / ML_PACKAGE).write_text(content)
@@ -214,11 +219,19 @@ def test_text_that_is_not_utf_8(bundle: Path) -> None:
     assert "cannot be read" in refused(bundle).problem
 
 
-def test_broken_deploy_metadata(bundle: Path) -> None:
-    (bundle / DEPLOY_METADATA).write_text("centerpoint: {head_convention: {dim_order: hwl}}\n")
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("dim_order", "{head_convention: {dim_order: hwl}}"),
+        ("intensity_scale", "{intensity_scale: .nan}"),
+        ("max_points_per_voxel", "{max_points_per_voxel: 0}"),
+    ],
+)
+def test_broken_deploy_metadata(bundle: Path, key: str, content: str) -> None:
+    (bundle / DEPLOY_METADATA).write_text(f"centerpoint: {content}\n")
     error = refused(bundle)
     assert error.subject == str(bundle / DEPLOY_METADATA)
-    assert any("dim_order" in problem for problem in error.problems)
+    assert any(key in problem for problem in error.problems)
 
 
 def test_nothing_but_the_three_files_is_left(bundle: Path) -> None:
