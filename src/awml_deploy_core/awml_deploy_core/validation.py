@@ -11,6 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 _SCALARS = (bool, int, float, str)
 _LONGEST_VALUE = 80
+# Where pydantic would speak of dictionaries, tuples and the names of classes.
+_WRONG_KIND = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "is not a section of key: value"),
+    **dict.fromkeys(("list_type", "tuple_type"), "is not a list"),
+}
 
 
 def problem_clauses(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -39,6 +44,8 @@ def located_problems(
             yield location, "unknown key" + suggest(str(location[-1]), known_keys(model, location[:-1]))
         elif item["type"] in ("missing", "missing_argument"):
             yield location, "is required"
+        elif item["type"] in _WRONG_KIND:
+            yield location, _WRONG_KIND[item["type"]] + _got(value)
         elif item["type"] == "value_error" and not isinstance(value, _SCALARS):
             yield from ((location, part) for part in _text(item["msg"]).split("; "))
         else:

@@ -28,10 +28,10 @@ def execute(args: argparse.Namespace) -> ExitCode:
     from awml_deploy_core.cli.output import console, write_result
     from awml_deploy_core.runner.inspection import inspect_bundle
     from awml_deploy_core.runner.reports import make_report
-    from awml_deploy_core.runner.targets import load_target
+    from awml_deploy_core.runner.targets import is_folder, load_target
 
     folder: Path = args.target
-    if not folder.is_dir():
+    if not is_folder(folder):
         folder = load_target(args.target, args.overrides).deploy.bundle
     facts = inspect_bundle(folder)
     print_facts(facts, console(args))

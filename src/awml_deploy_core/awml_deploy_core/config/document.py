@@ -21,6 +21,12 @@ class Document:
     """A mapping, where :func:`read_document` made it."""
     lines: Mapping[Location, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    overridden: frozenset[Location] = frozenset()
+    """Keys whose values are the command line's."""
+
+    def is_overridden(self, location: Location) -> bool:
+        """Whether a value, or the section it is in, comes from the command line."""
+        return any(location[:depth] in self.overridden for depth in range(1, len(location) + 1))
 
     def line(self, location: Location) -> int | None:
         """Line of a key, or of the nearest key above it that the file has."""

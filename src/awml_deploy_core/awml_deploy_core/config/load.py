@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from awml_deploy_core.config.document import Document, read_document
-from awml_deploy_core.config.overrides import apply_overrides
-from awml_deploy_core.config.paths import expand_variables
+from awml_deploy_core.config.overrides import apply_overrides, overridden_keys
+from awml_deploy_core.config.paths import Location, expand_variables
 from awml_deploy_core.config.preflight import StepSelector, check, only
 from awml_deploy_core.config.problems import describe, locate, without_faults
 from awml_deploy_core.config.schema import DeployConfig
@@ -72,12 +72,15 @@ def _load(
     ]
     content, override_problems = apply_overrides(content, overrides)
     problems += override_problems
+    document = replace(document, overridden=overridden_keys(overrides))
+    faults: list[Location] = []
     context = {"base": base}
     deploy: DeployConfig | None
     try:
         deploy = DeployConfig.model_validate(content, context=context)
     except ValidationError as error:
         problems += describe(error, document)
+        faults = [item["loc"] for item in error.errors(include_url=False)]
         deploy = without_faults(content, context)
     family, model = _load_model(content, document, problems)
     if deploy is not None:
@@ -86,6 +89,8 @@ def _load(
             locate(document, where, text)
             for where, text in check(deploy, family, model, selected)
             if not any(where == known for known, _ in missing)
+            # What was left out because it is wrong is not also missing.
+            and not any(where == fault[: len(where)] for fault in faults)
         ]
     if problems or deploy is None or family is None:
         raise ConfigError(origin, _headline(len(problems)), problems=problems)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from awml_deploy_core.config.document import parse_value
-from awml_deploy_core.config.paths import from_command_line
+from awml_deploy_core.config.paths import Location, from_command_line
 from awml_deploy_core.errors import ConfigError
 
 
@@ -55,3 +55,9 @@ def _assign(root: dict[str, Any], parts: list[str], value: Any) -> str | None:
         else:
             return f"{'.'.join(parts[:depth])} is a single value, not a section"
     return None
+
+
+def overridden_keys(overrides: Sequence[str]) -> frozenset[Location]:
+    """The keys that the overrides name."""
+    keys = (text.partition("=")[0].split(".") for text in overrides)
+    return frozenset(tuple(int(part) if part.isdigit() else part for part in key) for key in keys)

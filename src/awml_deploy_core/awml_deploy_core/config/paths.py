@@ -69,7 +69,7 @@ def resolve_path(value: object, info: ValidationInfo) -> object:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str):
-        return value
+        raise ValueError("is not a path")
     if not value.strip():
         raise ValueError("is empty")
     base = Path.cwd() if isinstance(value, CommandLineText) else _base(info)

@@ -19,11 +19,15 @@ _INDENT = "\n    "
 def locate(document: Document, location: Location, text: str) -> str:
     """``line N: key.sub: text``, without the line where the file does not have the key.
 
+    For a value that the command line gave, it says so instead.
+
     Further lines of the text, such as the list of problems in an error, are indented to stay below
     the first in a list.
     """
     text = text.replace("\n", _INDENT)
     dotted = ".".join(map(str, location)) or "configuration"
+    if document.is_overridden(location):
+        return f"command line: {dotted}: {text}"
     line = document.line(location)
     return f"line {line}: {dotted}: {text}" if line else f"{dotted}: {text}"
 

@@ -16,7 +16,7 @@ from awml_deploy_core.errors import DeviceError
 
 ConfigPath = Annotated[Path, BeforeValidator(resolve_path)]
 SampleSource = Annotated[str, BeforeValidator(resolve_source)]
-NonNegative = Annotated[float, Field(ge=0)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 
 
@@ -140,7 +140,7 @@ class TensorTolerance(Section):
 class BoxTolerance(Section):
     """Limits for decoded boxes matched one to one within a class."""
 
-    match_distance: Annotated[float, Field(gt=0)] = 0.5
+    match_distance: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
     """Centres farther apart [m] are not the same box."""
     position: NonNegative = 0.01
     """Distance of the centres [m]."""

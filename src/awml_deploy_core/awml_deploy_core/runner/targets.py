@@ -28,9 +28,7 @@ def load_target(
         ConfigError: The target is neither, or the configuration has problems.
         ArtifactError: The folder is no bundle, or a corrupt one.
     """
-    with io_errors(path, "cannot be reached"):
-        is_folder, exists = path.is_dir() or recover_bundle(path), path.exists()
-    if is_folder:
+    if is_folder(path):
         bundle = ModelBundle.open(path, verify=False)
         content = {
             "name": re.sub(r"[^A-Za-z0-9_.+-]", "_", path.resolve().name).lstrip("_.+-") or "bundle",
@@ -40,6 +38,16 @@ def load_target(
             "export": {"mode": "none"},
         }
         return load_mapping(content, path, overrides, steps)
-    if not exists:
+    if not path.exists():
         raise ConfigError(path, "does not exist", expected="a deploy.yaml or a bundle folder")
     return load_config(path, overrides, steps)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a target is a folder; a bundle that a crash set aside is brought back first.
+
+    Raises:
+        ArtifactError: It cannot be looked at: the path is too long, or leads through a closed folder.
+    """
+    with io_errors(path, "cannot be reached"):
+        return path.is_dir() or recover_bundle(path)

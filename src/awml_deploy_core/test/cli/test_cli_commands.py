@@ -231,3 +231,11 @@ def test_doctor_says_what_is_possible(capsys: pytest.CaptureFixture[str], tmp_pa
     assert abilities["infer"]["possible"]
     for finding in report(tmp_path / "d.json")["facts"]["findings"]:
         assert finding["found"] or finding["detail"]
+
+
+@pytest.mark.parametrize("command", ["inspect", "verify", "infer", "export", "run"])
+def test_a_target_that_cannot_be_looked_at_is_no_bug(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "n" * 300]) == 2
+    assert "cannot be reached; got File name too long" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -48,8 +49,10 @@ class Source:
         Raises:
             DatasetError: The format is unknown.
         """
-        if Path(text).exists():
-            return cls(Path(text))
+        with suppress(OSError):
+            # What is too long for a path may be a path and a topic.
+            if Path(text).exists():
+                return cls(Path(text))
         path, _, topic = text.partition("#")
         path, _, query = path.partition("?")
         if query and (not query.startswith("format=") or query[7:] not in FORMATS):
