@@ -28,6 +28,8 @@ Problem = tuple[Location, str]
 StepSelector = Callable[[DeployConfig], frozenset["Step"]]
 
 EXPORT_PACKAGES = ("torch", "onnx", "onnxscript")
+SIMPLIFIER = "onnxslim"
+"""Needed unless simplification is turned off."""
 
 
 class Step(str, Enum):
@@ -72,7 +74,7 @@ def _check_export(config: DeployConfig) -> Iterator[Problem]:
         yield ("export", "mode"), "is none, so there is nothing to export"
     yield from _checkpoint(config, "export")
     yield from _writable(config.bundle)
-    needed = [*EXPORT_PACKAGES, *(["onnxslim"] if config.export.onnx.simplify else [])]
+    needed = [*EXPORT_PACKAGES, *([SIMPLIFIER] if config.export.onnx.simplify else [])]
     if absent := [name for name in needed if importlib.util.find_spec(name) is None]:
         names = " ".join(absent)
         yield ("export", "mode"), f"needs packages that are not installed; run: pip install {names}"

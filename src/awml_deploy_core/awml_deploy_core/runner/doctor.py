@@ -12,6 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from awml_deploy_core.config.preflight import EXPORT_PACKAGES, SIMPLIFIER
 from awml_deploy_core.device import CPU, DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.family import available_families, load_family
@@ -24,6 +25,8 @@ RMW = "rmw_fastrtps_cpp"
 _PACKAGES = ("onnxruntime", "torch", "onnx", "onnxscript", "onnxslim", "numba", "rosbags", "matplotlib")
 _REQUIREMENTS = {"rosbags": "'rosbags>=0.11'", "torch": "'torch>=2.5'"}
 _MESSAGES = ("sensor_msgs", "visualization_msgs", "diagnostic_msgs", "awml_deploy_msgs")
+_PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Kilted reads the first, older distributions the second."""
 _OPTIONAL_MESSAGES = ("autoware_perception_msgs", "vision_msgs")
 
 
@@ -97,7 +100,7 @@ def _packages() -> list[Finding]:
 def _families() -> list[Finding]:
     names = available_families()
     if not names:
-        return [Finding("model family", "any", False, "none installed", "pip install awml_extractors")]
+        return [Finding("model family", "any", False, "none installed", "pip install src/awml_extractors")]
     findings = []
     for name in names:
         try:
@@ -161,19 +164,23 @@ def _ros() -> list[Finding]:
         build = "colcon build --packages-select awml_deploy_msgs, then source install/setup.bash"
         own = name == "awml_deploy_msgs"
         findings.append(_module("ros", name, build if own else _ros_hint(name, distro), ""))
-    profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", "")
-    findings.append(
-        Finding(
-            "ros",
-            "Fast DDS profile",
-            bool(profile) and os.path.isfile(profile),
-            profile or "FASTDDS_DEFAULT_PROFILES_FILE is not set: large clouds may be lost",
-            ""
-            if profile
-            else "set it to config/fastdds_profile.xml in every process that publishes clouds",
-        )
+    return [*findings, _fastdds_profile()]
+
+
+def _fastdds_profile() -> Finding:
+    value, file = next(
+        ((value, name) for name in _PROFILES if (value := os.environ.get(name))), ("", _PROFILES[0])
     )
-    return findings
+    if value and os.path.isfile(value):
+        return Finding("ros", "Fast DDS profile", True, value)
+    problem = f"names {value}, which does not exist" if value else "is not set"
+    return Finding(
+        "ros",
+        "Fast DDS profile",
+        False,
+        f"{file} {problem}: large clouds may be lost",
+        "set it to config/fastdds_profile.xml in every process that publishes clouds",
+    )
 
 
 def _module(group: str, name: str, hint: str, detail: str) -> Finding:
@@ -210,8 +217,9 @@ def _abilities(findings: tuple[Finding, ...]) -> tuple[Ability, ...]:
         return Ability(job, not missing, missing)
 
     run = {"a model family": has_family, "a usable backend": bool(usable)}
-    export = {name: name in found for name in ("torch", "onnx", "onnxscript")}
-    messages = {name: name in found for name in ("rclpy", *_MESSAGES)}
+    export = {name: name in found for name in (*EXPORT_PACKAGES, SIMPLIFIER)}
+    rmw = os.environ.get("RMW_IMPLEMENTATION", RMW)
+    messages = {name: name in found for name in ("rclpy", rmw, *_MESSAGES)}
     return (
         ability("infer", run),
         ability("export", {"a model family": has_family, **export}),

@@ -58,7 +58,9 @@ class PytorchBackend:
                 return Availability(
                     False,
                     f"PyTorch {torch.__version__} sees no CUDA device",
-                    "Install a CUDA build of torch and check nvidia-smi.",
+                    "Check nvidia-smi and CUDA_VISIBLE_DEVICES."
+                    if torch.version.cuda
+                    else "Install a CUDA build of torch.",
                 )
             if device.index >= torch.cuda.device_count():
                 return Availability(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def test_without_a_family_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, available_families=tuple)
     diagnosis = diagnose()
     assert not diagnosis
-    assert any(f.hint == "pip install awml_extractors" for f in diagnosis.findings)
+    assert any(f.hint == "pip install src/awml_extractors" for f in diagnosis.findings)
 
 
 def test_every_gpu_is_asked_of_every_backend(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +65,26 @@ def test_every_gpu_is_asked_of_every_backend(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_hints_fit_the_installation(distro: str, package: str, expected: str) -> None:
     assert doctor._ros_hint(package, distro).endswith(expected)
+
+
+def test_what_export_and_the_node_need_is_all_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_none_cpp")
+    packages = {"torch": "2", "onnx": "1", "onnxscript": "1"}
+    use(monkeypatch, installed_versions=lambda names: {n: v for n, v in packages.items() if n in names})
+    missing = {ability.job: ability.missing for ability in diagnose().abilities}
+    assert missing["export"] == ("onnxslim",)
+    assert "rmw_none_cpp" in missing["run the ROS 2 node"]
+
+
+def test_a_profile_that_does_not_exist_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def finding() -> doctor.Finding:
+        return next(f for f in diagnose().findings if f.name == "Fast DDS profile")
+
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(tmp_path / "p.xml"))
+    assert f"names {tmp_path / 'p.xml'}, which does not exist" in finding().detail
+    assert finding().hint
+    (tmp_path / "p.xml").write_text("")
+    assert finding().found
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE")
+    assert "FASTDDS_DEFAULT_PROFILES_FILE is not set" in finding().detail

@@ -159,6 +159,15 @@ def test_cuda_without_a_device_is_unavailable(monkeypatch: pytest.MonkeyPatch) -
         )
 
 
+@pytest.mark.parametrize(("built_with", "hint"), [(None, "Install a CUDA build"), ("13.0", "nvidia-smi")])
+def test_the_hint_fits_the_build(
+    built_with: str | None, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", built_with)
+    assert hint in PytorchBackend().availability(DeviceSpec("cuda")).hint
+
+
 def test_a_device_beyond_the_last_one_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
