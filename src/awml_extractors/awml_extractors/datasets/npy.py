@@ -67,6 +67,9 @@ def _load(path: Path) -> npt.NDArray[Any]:
         raise DatasetError(path, "cannot be read", got=error.strerror or error) from error
     except _DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "allow_pickle" in reason:
+            # numpy would advise to load it unsafely; it says so of any file that is not its own.
+            reason = "pickled objects, or no numpy file"
         raise DatasetError(path, "not a readable numpy file", got=reason) from error
 
 

@@ -67,7 +67,7 @@ def _parse_header(path: Path, content: bytes) -> PcdHeader:
     while "DATA" not in entries:
         end = content.find(b"\n", position, _MAX_HEADER)
         if end < 0:
-            raise DatasetError(path, "not a PCD file: no DATA line", got=content[:40])
+            raise DatasetError(path, "not a PCD file: no DATA line", expected="a header of PCD 0.7")
         words = content[position:end].decode("ascii", "replace").split("#")[0].split()
         if words:
             entries[words[0].upper()] = words[1:]
@@ -123,10 +123,24 @@ def _read_ascii(
     values = values.reshape(header.num_points, sum(counts))
     starts = np.cumsum([0, *counts[:-1]])
     return {
-        name: values[:, start].astype(header.record[name].base)
+        name: _cast(path, name, values[:, start], header.record[name].base)
         for name, start in zip(header.record.names or (), starts, strict=True)
         if name in wanted
     }
+
+
+def _cast(path: Path, name: str, values: npt.NDArray[np.float64], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A column as the type its header declares, which for whole numbers has no NaN and has limits."""
+    if dtype.kind != "f":
+        limits = np.iinfo(dtype)
+        wrong = values[~((values >= limits.min) & (values <= limits.max))]
+        if len(wrong):
+            raise DatasetError(
+                path, f"value of field {name} does not fit its type", got=f"{wrong[0]:g}", expected=dtype
+            )
+    with np.errstate(over="ignore"):
+        # Beyond float32 is infinite, as a binary file would have it.
+        return values.astype(dtype)
 
 
 def _read_compressed(

@@ -260,6 +260,29 @@ def test_malformed_pcd_is_named(content: bytes, message: str, tmp_path: Path) ->
         read_pcd(save(tmp_path, "a.pcd", content))
 
 
+@pytest.mark.parametrize("value", ["nan", "1e30", "-1"])
+def test_an_ascii_value_that_its_type_cannot_hold_is_refused(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "cloud.pcd"
+    header = "FIELDS x y z intensity\nSIZE 4 4 4 1\nTYPE F F F U\nWIDTH 1\nHEIGHT 1\nPOINTS 1\nDATA ascii\n"
+    path.write_text(f"{header}1 2 3 {value}\n")
+    with pytest.raises(DatasetError, match="value of field intensity does not fit its type"):
+        read_pcd(path)
+    path.write_text(
+        f"{header}1e300 2 3 255\n1 2 3 0\n".replace("WIDTH 1", "WIDTH 2").replace("POINTS 1", "POINTS 2")
+    )
+    assert np.isinf(read_pcd(path).x).tolist() == [True, False]
+
+
+def test_messages_hold_neither_bytes_nor_numpy_s_unsafe_advice(tmp_path: Path) -> None:
+    (tmp_path / "a.pcd").write_bytes(b"\x1b[31m\x00\xff\n" * 9)
+    with pytest.raises(DatasetError) as caught:
+        read_pcd(tmp_path / "a.pcd")
+    assert "\\x" not in str(caught.value)
+    (tmp_path / "b.npy").write_bytes(b"bad")
+    with pytest.raises(DatasetError, match="pickled objects, or no numpy file"):
+        read_npy(tmp_path / "b.npy")
+
+
 def test_pcd_without_coordinates_lists_its_fields(tmp_path: Path) -> None:
     path = save(tmp_path, "a.pcd", HEADER.replace(b"x y z", b"a y z") + b"binary\n" + bytes(24))
     with pytest.raises(PointCloudError, match="no field x; got fields a, y, z"):
