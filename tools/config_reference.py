@@ -92,8 +92,12 @@ def _string_text(schema: dict[str, Any]) -> str:
 
 def _range_text(schema: dict[str, Any]) -> str:
     words = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    limits = [f"{word} {schema[key]:g}" for key, word in words.items() if key in schema]
+    limits = [f"{word} {_number_text(schema[key])}" for key, word in words.items() if key in schema]
     return f" {', '.join(limits)}" if limits else ""
+
+
+def _number_text(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:g}"
 
 
 def default_text(model: type[BaseModel], name: str) -> str:
@@ -104,11 +108,18 @@ def default_text(model: type[BaseModel], name: str) -> str:
     value = field.get_default(call_default_factory=True)
     if section_of(field.annotation) is not None or value is None or value in ("", (), {}):
         return ""
+    return f"`{yaml_text(value)}`"
+
+
+def yaml_text(value: Any) -> str:
+    """A value on one line of YAML, without quotes that it does not need."""
     if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
+        return str(value).lower()
     if isinstance(value, tuple):
-        return f"`[{', '.join(map(str, value))}]`"
-    return f"`{value}`"
+        return f"[{', '.join(map(yaml_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {yaml_text(inner)}' for key, inner in value.items())}}}"
+    return str(value)
 
 
 def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -122,6 +133,8 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         is_map = inner is not None and "dict" in str(field.annotation)
         about = docs.get(name) or (" ".join((inner.__doc__ or "").split()) if inner else "")
         kind = type_text(schema["properties"][name], definitions)
+        if not about:
+            raise SystemExit(f"{key} has no meaning: write a string under it in {model.__name__}")
         yield f"| `{key}` | {kind} | {default_text(model, name)} | {about} |"
         if inner is not None:
             step = f"{key}[]." if is_list else f"{key}.<name>." if is_map else f"{key}."

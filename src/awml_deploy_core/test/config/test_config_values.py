@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("toy")
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("~no-such-user/x", "names the home of a user who is not known here"),
+        ("~no-such-user/x", "starts from the home of a user that is not known"),
         ("a\0b", "embedded null byte"),
         ("n" * 300, "cannot be reached: File name too long"),
         (5, "is not a path, got 5"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -32,22 +31,22 @@ class HeadConvention(_Frozen):
     """
 
     dim_order: Literal["lwh", "wlh"]
+    """`lwh`: length, width, height (mmdet3d); `wlh`: width, length, height (Autoware)."""
     rot_encoding: Literal["sin_cos", "neg_cos_neg_sin"]
+    """Channels of the yaw: sin, cos (mmdet3d) or -cos, -sin (Autoware)."""
 
 
 MMDET3D_CONVENTION = HeadConvention(dim_order="lwh", rot_encoding="sin_cos")
 AUTOWARE_CONVENTION = HeadConvention(dim_order="wlh", rot_encoding="neg_cos_neg_sin")
 
-
-def _countable(value: int) -> int:
-    if value >= 2**63:
-        raise ValueError("takes more than 64 bits")
-    return value
-
-
-Positive = Annotated[int, Field(gt=0), AfterValidator(_countable)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[int, Field(gt=0, le=10**15)]
+"""A count that the 64 bits of a ROS parameter hold."""
+Width = Annotated[int, Field(gt=0, le=4096)]
+"""Channels of a layer, far beyond what is trained."""
+Depth = Annotated[int, Field(gt=0, le=256)]
+"""Layers of a stage, likewise."""
+Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
 _NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
 OnnxFile = Annotated[str, Field(pattern=rf"^({_NAME}/)*{_NAME}\.onnx$")]
 """A path that stays inside the bundle and cannot be that of one of its other files."""
@@ -65,6 +64,7 @@ class CenterPointConfig(_Frozen):
     """
 
     class_names: tuple[str, ...] = ("CAR", "TRUCK", "BUS", "BICYCLE", "PEDESTRIAN")
+    """In the order of the heatmap's channels."""
     point_features: tuple[RawFeature, ...] = ("x", "y", "z", "time_lag")
     """Raw channels of a point, in order; they come first in the decorated features."""
     intensity_scale: PositiveFloat = 1.0
@@ -83,15 +83,19 @@ class CenterPointConfig(_Frozen):
     max_voxels: Positive = 40000
     """Most pillars of a frame; more than the canvas has cells has no effect."""
     max_points_per_voxel: Positive = 32
+    """Most points of a pillar that the encoder sees; further ones are left out."""
     center_offset_dims: Literal[2, 3] = 2
     """Whether the offset to the pillar centre has x, y (C = 9) or x, y, z (C = 10, 11)."""
     pfn_channels: tuple[Positive, Positive] = (32, 32)
     """Features after each of the two layers; the first must be even, half of it is the maximum."""
-    backbone_channels: tuple[Positive, Positive, Positive] = (64, 128, 256)
-    backbone_layers: tuple[Positive, Positive, Positive] = (3, 5, 5)
+    backbone_channels: tuple[Width, Width, Width] = (64, 128, 256)
+    """Channels of the convolutions, by stage."""
+    backbone_layers: tuple[Depth, Depth, Depth] = (3, 5, 5)
     """Convolutions after the strided one, by stage."""
     backbone_strides: tuple[Positive, Positive, Positive] = (1, 2, 2)
-    neck_channels: tuple[Positive, Positive, Positive] = (128, 128, 128)
+    """Of the first convolution of every stage."""
+    neck_channels: tuple[Width, Width, Width] = (128, 128, 128)
+    """Channels that every stage is brought to before they are put together."""
     neck_strides: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 2.0, 4.0)
     """Upsampling by stage; below 1 is a strided convolution."""
     neck_conv_for_no_stride: bool = True
@@ -100,10 +104,12 @@ class CenterPointConfig(_Frozen):
     For a stage with as many channels in as out both have the same weight shape, so a checkpoint
     cannot tell which it was trained with.
     """
-    head_channels: Positive = 64
+    head_channels: Width = 64
+    """Channels of the shared convolution and of the branches."""
     head_kernel: Literal[1, 3] = 3
     """Kernel of both convolutions of every branch (mmdet3d's ``final_kernel``): AWML's configs use 1."""
     has_variance: bool = False
+    """Whether every output but the heatmap has a variance channel beside each value."""
     has_twist: bool = True
     """Whether the velocity output is used; the output exists either way, Autoware binds six."""
     head_convention: HeadConvention = AUTOWARE_CONVENTION
@@ -111,6 +117,7 @@ class CenterPointConfig(_Frozen):
     voxel_encoder_onnx: OnnxFile = "pts_voxel_encoder.onnx"
     """File name in a bundle: letters, digits, `_`, `.`, `-`, ending in `.onnx`."""
     backbone_neck_head_onnx: OnnxFile = "pts_backbone_neck_head.onnx"
+    """Likewise, another file."""
     postprocess: PostprocessOptions = Field(default=PostprocessOptions(), validate_default=True)
     """Defaults of the run-time options, e.g. the thresholds of an Autoware bundle."""
 

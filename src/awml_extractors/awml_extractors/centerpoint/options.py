@@ -31,12 +31,14 @@ class PostprocessOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     decoder: Literal["autoware", "mmdet3d"] = "autoware"
+    """`autoware`: every cell above its threshold, then both NMS; `mmdet3d`: the best cells, one NMS."""
 
     distance_bin_upper_limits: tuple[Distance, ...] = (50.0, 90.0, 121.0, 200.0)
     """Upper limits [m] of the radial distance bins; a box beyond the last is dropped."""
     min_confidence_scores: dict[str, tuple[Score, ...]] = Field(default_factory=dict)
     """Score threshold by class name and bin; a class not named uses ``default_score_threshold``."""
     default_score_threshold: Score = 0.35
+    """Score threshold of classes without their own, in every bin."""
     yaw_norm_thresholds: dict[str, Score] = Field(default_factory=lambda: dict(_YAW_NORMS))
     """Least norm of the rot channels by class name; 0 for a class not named."""
     circle_nms_dist_threshold: Distance = 0.5
@@ -47,10 +49,13 @@ class PostprocessOptions(BaseModel):
     """Rotated BEV IoU above which the lower-scored box is dropped."""
 
     mmdet3d_pre_max: Annotated[int, Field(gt=0)] = 500
+    """Cells with the highest scores that become boxes."""
     mmdet3d_score_threshold: Score = 0.1
+    """Least score of a box, for all classes."""
     mmdet3d_min_radius: Distance = 0.5
     """Compared with the squared distance [m^2], as mmdet3d does."""
     mmdet3d_post_max: Annotated[int, Field(gt=0)] = 100
+    """Most boxes that are left after NMS."""
 
     class_remapper: tuple[RemapRule, ...] | None = None
     """Classes that change with the area of the box, as Autoware's class remapper does it.

@@ -186,3 +186,22 @@ def test_running_a_bundle_does_not_import_torch() -> None:
     code = f"import sys; from awml_extractors.centerpoint import {modules}; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("point_cloud_range", [-1e308, -1e308, -4, 1e308, 1e308, 4]),
+        ("neck_strides", [1e-320, 2, 4]),
+        ("intensity_scale", 1e308),
+        ("max_voxels", 10**20),
+        ("backbone_strides", [10**20, 2, 2]),
+        ("backbone_layers", [1, 10**8, 1]),
+        ("head_channels", 10**8),
+    ],
+)
+def test_values_far_beyond_any_model_are_problems_of_their_key(key: str, value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config({key: value})
+    assert caught.value.problems
+    assert all(problem.startswith(key) for problem in caught.value.problems)
