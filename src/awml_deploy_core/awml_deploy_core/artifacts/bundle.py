@@ -74,6 +74,13 @@ class ModelBundle:
                 f"its model configuration is not one of family {manifest.family}",
                 problems=error.problems or (str(error),),
             ) from error
+        if problems := _component_problems(manifest.components, family.component_specs(config)):
+            raise ArtifactError(
+                folder / MANIFEST_NAME,
+                "its components are not those of its model",
+                problems=problems,
+                hint="Export the bundle again.",
+            )
         return cls(folder, family, config, manifest.components, manifest)
 
     @classmethod
@@ -143,3 +150,26 @@ class ModelBundle:
         return tuple(
             SessionSource(spec, self.folder / spec.onnx_file, loaders.get(spec.name)) for spec in self.specs
         )
+
+
+def _component_problems(
+    recorded: tuple[ComponentSpec, ...], expected: tuple[ComponentSpec, ...]
+) -> list[str]:
+    """How recorded components contradict those that the model's configuration has.
+
+    Ranges of dynamic axes are left out: they are the exporter's choice at that time.
+    """
+    names = [[spec.name for spec in specs] for specs in (recorded, expected)]
+    if names[0] != names[1]:
+        return [f"components {', '.join(names[0]) or 'none'}, expected {', '.join(names[1])}"]
+    problems = []
+    for spec, wanted in zip(recorded, expected, strict=True):
+        for side in ("inputs", "outputs"):
+            found, tensors = (
+                [(t.name, t.dtype, tuple(a if isinstance(a, int) else "*" for a in t.shape)) for t in ts]
+                for ts in (getattr(spec, side), getattr(wanted, side))
+            )
+            if found != tensors:
+                texts = (", ".join(map(str, getattr(s, side))) for s in (spec, wanted))
+                problems.append(f"{spec.name}: {side} {next(texts)}; expected {next(texts)}")
+    return problems

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -185,3 +186,23 @@ print(*sorted({"torch", "onnx", "onnxruntime", "onnxslim", "rich"} & set(sys.mod
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("damage", ["no components", "another dtype", "another shape"])
+def test_components_that_contradict_the_model_are_refused(
+    damage: str, tmp_path: Path, mlp_spec: ComponentSpec
+) -> None:
+    write(tmp_path / "bundle", mlp_spec)
+    path = tmp_path / "bundle" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    tensor = manifest["components"][0]["outputs"][0]
+    if damage == "no components":
+        manifest["components"] = []
+    elif damage == "another dtype":
+        tensor["dtype"] = "float16"
+    else:
+        tensor["shape"][-1] += 1
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="its components are not those of its model") as caught:
+        ModelBundle.open(tmp_path / "bundle")
+    assert "expected" in caught.value.problems[0]

@@ -55,7 +55,10 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
         missing = [name for name in (VOXEL_ENCODER, BACKBONE_NECK_HEAD) if name not in sessions]
         if missing:
             raise ConfigError(
-                "CenterPoint pipeline", "sessions are missing", got=sorted(sessions), expected=missing
+                "CenterPoint pipeline",
+                "sessions are missing",
+                got=", ".join(sorted(sessions)) or "none",
+                expected=", ".join(missing),
             )
         self._config = config
         self._set_options(config.postprocess.merged(options, config.class_names))
