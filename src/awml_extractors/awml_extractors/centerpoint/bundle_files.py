@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -144,13 +145,19 @@ def read_bundle(folder: Path) -> CenterPointConfig | None:
     if (remapper := folder / package.class_remapper_param_path).is_file():
         rules = class_remapper.parse_parameters(ros_parameters(remapper), remapper)
     else:
-        _LOG.warning("%s is missing; boxes change their class as Autoware's own models have it", remapper)
+        _warn_of_missing_rules(remapper.resolve())
     metadata = _DeployMetadata()
     if (extra := folder / DEPLOY_METADATA).is_file():
         content = read_yaml(extra)
         if isinstance(content, Mapping):
             metadata = _validate(_DeployMetadata, content.get("centerpoint") or {}, extra)
     return _config(package, metadata, rules, path)
+
+
+@cache
+def _warn_of_missing_rules(path: Path) -> None:
+    """Once, however often a command opens the bundle."""
+    _LOG.warning("%s is missing; boxes change their class as Autoware's own models have it", path)
 
 
 def _ml_package(config: CenterPointConfig) -> dict[str, Any]:

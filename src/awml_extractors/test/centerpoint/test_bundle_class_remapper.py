@@ -96,7 +96,8 @@ def test_a_bundle_without_a_class_remapper_has_autoware_s_and_says_so(
     read = read_bundle(bundle)
     assert read is not None
     assert len(read.postprocess.remap_rules) == 4
-    assert f"{CLASS_REMAPPER} is missing" in caplog.text
+    assert read_bundle(bundle) is not None
+    assert caplog.text.count(f"{CLASS_REMAPPER} is missing") == 1
 
 
 def test_an_area_that_no_number_holds_is_the_greatest(bundle: Path) -> None:
