@@ -10,7 +10,7 @@ WITH_ENV := VENV=$(VENV) bash tools/with_env.sh
 SETUP_STAMP := $(VENV)/.setup-done
 BUILD_STAMP := install/.build-done
 REQUIREMENTS := $(wildcard requirements/*.txt)
-SOURCES := $(shell find src launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*.egg-info/*' 2>/dev/null)
+SOURCES := $(shell find src launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*/build/*' -not -path '*.egg-info/*' 2>/dev/null)
 
 .PHONY: demo test shell build setup lint unit-test system-test bench references clean help
 
@@ -67,4 +67,4 @@ references: build ## write the generated documents in docs/
 	$(WITH_ENV) python tools/ros_reference.py
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) build install log output
+	rm -rf $(VENV) build install log output src/*/build src/*/*.egg-info

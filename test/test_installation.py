@@ -54,3 +54,11 @@ def test_a_bundle_runs(site: Path, bundle: Path, short_bag: Path) -> None:
     done = run(site, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 frames on onnxruntime:cpu" in done.stdout
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no git checkout")
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_pip_leaves_beside_the_sources_is_not_taken_for_them(package: str) -> None:
+    for left in (f"src/{package}/build/lib/x.py", f"src/{package}/{package}.egg-info/PKG-INFO"):
+        done = subprocess.run(["git", "check-ignore", "-q", left], cwd=ROOT, check=False)
+        assert done.returncode == 0, left
