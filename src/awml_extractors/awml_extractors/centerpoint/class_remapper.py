@@ -7,6 +7,7 @@ row-major: whether a label (row) may become another (column), and from and to wh
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -85,7 +86,11 @@ def parse_parameters(content: Mapping[str, Any], path: Path) -> tuple[RemapRule,
     _check(content, path)
     rules = []
     for index, allowed in enumerate(content[_ALLOW]):
-        low, high = _area(content[_LOW][index]), _area(content[_HIGH][index])
+        # Autoware reads what is not finite as the greatest number, in either matrix.
+        low, high = (
+            float(value) if math.isfinite(value) else sys.float_info.max
+            for value in (content[_LOW][index], content[_HIGH][index])
+        )
         if allowed and max(low, 0.0) <= high:
             source, target = divmod(index, len(LABELS))
             rules.append(
@@ -94,12 +99,6 @@ def parse_parameters(content: Mapping[str, Any], path: Path) -> tuple[RemapRule,
                 )
             )
     return tuple(rules)
-
-
-def _area(value: float) -> float:
-    """Autoware reads what is not finite as the greatest number, in either matrix."""
-    largest = sys.float_info.max
-    return float(value) if -largest <= value <= largest else largest
 
 
 def _check(content: Mapping[str, Any], path: Path) -> None:
