@@ -54,7 +54,7 @@ def open_bundle(settings: NodeSettings) -> OpenModel:
     path = Path(settings.model_path).expanduser()
     bundle = ModelBundle.open(path)
     pipeline = open_pipeline(
-        path,
+        bundle,
         settings.backend,
         settings.device,
         num_threads=settings.num_threads,
@@ -83,14 +83,23 @@ def bundle_hash(bundle: ModelBundle) -> str:
     return digest.hexdigest()
 
 
-def warm_up(pipeline: DetectionPipeline, frames: int) -> tuple[str, ...]:
+def warm_up(
+    pipeline: DetectionPipeline, frames: int, before_each: Callable[[], None] = lambda: None
+) -> tuple[str, ...]:
     """Run the pipeline so that the first cloud is not slow; return the class names.
+
+    Args:
+        pipeline: What is run.
+        frames: How often.
+        before_each: Called before each run and at the end; it may raise.
 
     Raises:
         AwmlDeployError: The pipeline failed.
     """
     for _ in range(frames):
+        before_each()
         pipeline.warm_up()
+    before_each()
     empty = PointCloudFrame.single(PointColumns.from_array(np.zeros((0, 4), np.float32)))
     return pipeline.infer(empty).output.class_names
 

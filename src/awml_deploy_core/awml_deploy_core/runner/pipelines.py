@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def open_pipeline(
-    bundle_path: Path | str,
+    source: ModelBundle | Path | str,
     backend: str,
     device: DeviceSpec | str,
     options: Mapping[str, Any] | None = None,
@@ -34,7 +34,8 @@ def open_pipeline(
     Neither torch nor onnx is imported unless the backend needs them.
 
     Args:
-        bundle_path: Folder of the bundle.
+        source: The bundle or its folder. Opening a folder reads every file of it, to compare it with
+            the manifest.
         backend: Entry-point name of the backend.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         options: Run-time options of the family; the bundle's own are the defaults.
@@ -50,11 +51,11 @@ def open_pipeline(
     """
     start = time.monotonic()
     spec = device if isinstance(device, DeviceSpec) else DeviceSpec.parse(device)
-    bundle = ModelBundle.open(Path(bundle_path))
+    bundle = source if isinstance(source, ModelBundle) else ModelBundle.open(Path(source))
     if bundle.is_foreign:
         _LOG.warning(
             "foreign bundle: it has no manifest, so nothing vouches for its files",
-            extra={"bundle": str(bundle_path)},
+            extra={"bundle": str(bundle.folder)},
         )
     modules = _module_loaders(bundle, Path(checkpoint)) if checkpoint is not None else None
     session_options = SessionOptions(num_threads=num_threads)
@@ -68,7 +69,7 @@ def open_pipeline(
     _LOG.info(
         "opened pipeline",
         extra={
-            "bundle": str(bundle_path),
+            "bundle": str(bundle.folder),
             "family": bundle.family.name,
             "backend": backend,
             "device": str(spec),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from toy_family import ToyFamily, write_checkpoint
 
+from awml_deploy_core.artifacts.bundle import ModelBundle
 from awml_deploy_core.config import load_mapping
 from awml_deploy_core.errors import ArtifactError, ConfigError, ParameterError
 from awml_deploy_core.runner import open_pipeline
@@ -79,6 +80,17 @@ def test_vehicle_path_loads_no_training_framework(bundle: Path, clouds: Path) ->
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
+
+
+def test_a_bundle_that_is_open_is_not_read_again(bundle: Path) -> None:
+    opened = ModelBundle.open(bundle)
+    # Whoever would compare the files with the manifest again would find that one is missing.
+    extra = next(record.path for record in opened.manifest.files if not record.path.endswith(".onnx"))
+    (bundle / extra).unlink()
+    with open_pipeline(opened, "onnxruntime", "cpu") as pipeline:
+        assert pipeline.sessions
+    with pytest.raises(ArtifactError, match="do not match its manifest"):
+        open_pipeline(bundle, "onnxruntime", "cpu")
 
 
 def test_what_is_missing_is_named(bundle: Path, tmp_path: Path) -> None:
