@@ -19,6 +19,7 @@ import numpy as np
 from awml_deploy_core.runner.deployment import DeploymentRunner
 from awml_deploy_core.runner.targets import load_target
 from awml_deploy_ros.bag_clouds import CloudTopic
+from awml_deploy_ros.domains import reserve_domain_id
 from awml_deploy_ros.live import LiveSettings, play_live, read_recording, replay_record
 from awml_deploy_ros.live.run import NODE_NAME
 from awml_extractors.centerpoint.seeded import write_checkpoint
@@ -36,7 +37,8 @@ WARM_UP_S = 10
 
 def run(seconds: int = SECONDS, rate_hz: float = RATE_HZ) -> dict[str, Any]:
     """Play for ``seconds`` at ``rate_hz`` and report."""
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    if not os.environ.get("ROS_DOMAIN_ID"):
+        os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -29,6 +29,7 @@ from awml_deploy_core.reporting.bev import write_bev
 from awml_deploy_core.reporting.terminal import print_report
 from awml_deploy_core.runner.reports import make_report
 from awml_deploy_ros.bag_clouds import CloudTopic
+from awml_deploy_ros.domains import reserve_domain_id
 from awml_deploy_ros.live import LiveSettings, Recording, play_live, read_recording, replay_record
 from awml_deploy_ros.live.run import NODE_NAME, LiveProgress
 from awml_deploy_ros.live.status import LiveCounters
@@ -209,11 +210,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.sweeps < 1:
         parser.error("--sweeps takes at least 1")
     configure_logging()
-    # Another demo or node on this machine must not answer.
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     console = Console(highlight=False)
     demo = Demo(options.output.resolve(), options.sweeps, options.rate, console)
     try:
+        # Another demo or node on this machine must not answer.
+        if not os.environ.get("ROS_DOMAIN_ID"):
+            os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
         report = demo.run()
     except AwmlDeployError as error:
         console.print(f"[bold red]demo failed[/] {type(error).__name__}: ", end="")

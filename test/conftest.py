@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from awml_deploy_ros.domains import reserve_domain_id
+
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_ASSETS = ROOT.parent / "shared" / "assets"
 
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from awml_deploy_ros.domains import reserve_domain_id
+
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
 
 
 @pytest.fixture

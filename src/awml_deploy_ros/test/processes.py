@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 
 HERE = Path(__file__).parent
+TIMEOUT_S = 60.0
+"""Of every wait for an event. It proves nothing: a busy machine takes ten times as long as a quiet one."""
 _PATHS = [str(HERE), str(HERE.parent)]
 
 
@@ -23,6 +25,7 @@ class Process:
         path = os.pathsep.join([*_PATHS, os.environ.get("PYTHONPATH", "")])
         self._process = subprocess.Popen(
             [sys.executable, "-u", *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -45,19 +48,28 @@ class Process:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
-    def wait_for(self, text: str, timeout_s: float = 20.0) -> None:
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_for(self, text: str, timeout_s: float = TIMEOUT_S) -> None:
         """Wait until the output contains ``text``."""
         deadline = time.monotonic() + timeout_s
         while text not in self.output:
-            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no {text!r} within {timeout_s} s:\n{self.output}") from None
             assert line is not None, f"ended without {text!r}:\n{self.output}"
             self.output += line
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         self._process.send_signal(number)
 
-    def finish(self, timeout_s: float = 20.0) -> int:
+    def finish(self, timeout_s: float = TIMEOUT_S) -> int:
         """Wait for the end; return the exit code."""
         code = self._process.wait(timeout_s)
         self._reader.join()
