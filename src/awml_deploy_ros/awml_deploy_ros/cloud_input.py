@@ -75,8 +75,16 @@ def frame_of(message: Any, mapping: FieldMapping, *, check_is_dense: bool = True
         check_is_dense: Whether a cloud that says ``is_dense`` and is not is malformed.
 
     Raises:
-        PointCloudError: The message is malformed.
+        PointCloudError: The message is malformed, or does not say in which frame its points are.
     """
+    # Boxes without a frame are of no use: tf2 refuses the empty name wherever they go.
+    if not message.header.frame_id:
+        raise PointCloudError(
+            "header.frame_id",
+            "is empty",
+            expected="the frame of the points, e.g. base_link",
+            hint="Name the frame in the publisher of the clouds.",
+        )
     columns = columns_of(message, mapping)
     if check_is_dense and message.is_dense and (bad := columns.count_non_finite()):
         raise PointCloudError(

@@ -26,7 +26,7 @@ def test_closing_ends_a_wait_and_tells_what_was_left() -> None:
     thread = threading.Thread(target=lambda: taken.append(queue.take()))
     thread.start()
     assert queue.close() == 0
-    thread.join(5)
+    thread.join(60)
     assert taken == [None]
 
     queue = LatestCloud()
@@ -65,6 +65,11 @@ def test_a_dense_cloud_with_nan_is_malformed_unless_that_is_allowed() -> None:
     assert frame_of(message, MAPPING, check_is_dense=False).num_points == 4
     message.is_dense = False
     assert frame_of(message, MAPPING).num_points == 4
+
+
+def test_a_cloud_that_names_no_frame_is_a_typed_error() -> None:
+    with pytest.raises(PointCloudError, match=r"header.frame_id: is empty; expected the frame"):
+        frame_of(cloud_of(np.ones((2, 4)), frame_id=""), MAPPING)
 
 
 def test_two_columns_of_one_field_are_refused() -> None:
