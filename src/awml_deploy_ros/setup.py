@@ -35,9 +35,9 @@ setup(
     extras_require={"bags": ["rosbags>=0.11"], "test": ["hypothesis", "pytest<9"]},
     entry_points={
         "console_scripts": [
-            "centerpoint_node = awml_deploy_ros.centerpoint_node:main",
-            "bag_player = awml_deploy_ros.bag_player:main",
-            "bag_recorder = awml_deploy_ros.bag_recorder:main",
+            "centerpoint_node = awml_deploy_ros.programs:centerpoint_node",
+            "bag_player = awml_deploy_ros.programs:bag_player",
+            "bag_recorder = awml_deploy_ros.programs:bag_recorder",
         ],
     },
 )

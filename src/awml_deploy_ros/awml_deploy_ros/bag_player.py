@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,6 @@ import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 
@@ -25,6 +23,7 @@ from awml_deploy_core.errors import BagError, ParameterError
 from awml_deploy_core.files import write_text
 from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
 from awml_deploy_ros.process import FatalErrors, run
+from awml_deploy_ros.signals import StopFlag
 from awml_deploy_ros.transport import large_cloud_environment
 
 Stamps = Literal["keep", "now"]
@@ -33,8 +32,6 @@ Progress = Callable[[int, int], None]
 _MATCH_POLL_S = 0.02
 _SETTLE_S = 0.5
 """A subscriber that this side has matched may not have matched this side yet."""
-_LINGER_S = 0.5
-"""How long the publisher outlives its last message, so that the middleware can deliver it."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,8 @@ class PlaybackOptions:
     subscribers: int = 1
     """How many subscribers to wait for."""
     wait_s: float = 30.0
+    linger_s: float = 0.5
+    """How long the publisher outlives its last message, so that the middleware can deliver it."""
 
     def __post_init__(self) -> None:
         problems = []
@@ -59,6 +58,8 @@ class PlaybackOptions:
             problems.append(f"rate {self.rate_hz} Hz, expected above 0 and up to 1000")
         if self.loops < 0:
             problems.append(f"loops {self.loops}, expected 0 or more")
+        if not 0 <= self.linger_s <= 3600:
+            problems.append(f"linger {self.linger_s} s, expected 0 to 3600")
         if self.publish_clock and self.stamps == "now":
             problems.append("the clock follows the recorded stamps, so stamps must be kept")
         if problems:
@@ -97,7 +98,7 @@ class BagPlayer:
         self._publisher = node.create_publisher(PointCloud2, topic, qos_profile_sensor_data)
         self._clock = node.create_publisher(Clock, "/clock", 10) if options.publish_clock else None
 
-    def wait_for_subscribers(self, stop: threading.Event) -> None:
+    def wait_for_subscribers(self, stop: StopFlag) -> None:
         """Wait until enough subscribers are there or ``stop`` is set.
 
         Raises:
@@ -117,7 +118,7 @@ class BagPlayer:
                 return
         stop.wait(_SETTLE_S)
 
-    def play(self, stop: threading.Event, progress: Progress | None = None) -> PlaybackReport:
+    def play(self, stop: StopFlag, progress: Progress | None = None) -> PlaybackReport:
         """Play until the end or until ``stop`` is set.
 
         Args:
@@ -144,7 +145,7 @@ class BagPlayer:
             if progress is not None:
                 progress(sent, total)
         seconds = time.monotonic() - start + period if sent else 0.0
-        stop.wait(_LINGER_S)
+        stop.wait(self._options.linger_s)
         return PlaybackReport(sent, size, seconds, late)
 
     def close(self) -> None:
@@ -181,22 +182,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--clock", action="store_true", help="publish the stamps on /clock")
     parser.add_argument("--subscribers", type=int, default=1, help="how many to wait for (default: 1)")
     parser.add_argument("--wait", type=float, default=30.0, help="for at most this long [s] (default: 30)")
+    parser.add_argument(
+        "--linger",
+        type=float,
+        default=0.5,
+        help="stay for this long after the last cloud [s] (default: 0.5)",
+    )
     parser.add_argument("--report", type=Path, metavar="JSON", help="also write what was sent to this file")
     return parser
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Play a bag; print what was sent."""
-    argv = sys.argv if args is None else ["bag_player", *args]
-    chosen = _parser().parse_args(remove_ros_args(argv)[1:])
-
     # Whether clouds get through depends on the process that publishes them. Fast DDS reads this when
     # the first node is made.
     os.environ.update(large_cloud_environment())
 
-    def body(fatal: FatalErrors) -> None:
+    def body(fatal: FatalErrors, chosen: argparse.Namespace) -> None:
         options = PlaybackOptions(
-            chosen.rate, chosen.loops, chosen.stamps, chosen.clock, chosen.subscribers, chosen.wait
+            rate_hz=chosen.rate,
+            loops=chosen.loops,
+            stamps=chosen.stamps,
+            publish_clock=chosen.clock,
+            subscribers=chosen.subscribers,
+            wait_s=chosen.wait,
+            linger_s=chosen.linger,
         )
         source = CloudTopic.find(chosen.bag, chosen.topic)
         node = rclpy.create_node("bag_player")
@@ -209,7 +219,7 @@ def main(args: Sequence[str] | None = None) -> int:
         player.close()
         node.destroy_node()
 
-    return run(body, argv)
+    return run(_parser(), body, args)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import sys
 import time
@@ -16,7 +17,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import AwmlDeployError, ProcessError
 from awml_deploy_core.pipeline import StageLatency
 from awml_deploy_ros import logging_bridge, ros_parameters
 from awml_deploy_ros.cloud_input import field_mapping, frame_of
@@ -141,9 +142,10 @@ class CenterPointNode(LifecycleNode):
             check_is_dense=settings.check_is_dense,
         )
         start = time.monotonic()
+        self.get_logger().info(f"configuring {settings.model_path}")
         model = self._open_model(settings)
         self._resources.callback(model.pipeline.close)
-        class_names = warm_up(model.pipeline, settings.warm_up_frames)
+        class_names = warm_up(model.pipeline, settings.warm_up_frames, self._require_not_stopped)
         self._declare_options(model.pipeline.option_values())
         if unknown := ros_parameters.unknown(self):
             self.get_logger().warning(f"parameters that this node does not have: {', '.join(unknown)}")
@@ -163,6 +165,11 @@ class CenterPointNode(LifecycleNode):
             f"configured {identity.model_name} ({', '.join(class_names)}) on {identity.backend} "
             f"{identity.device} in {time.monotonic() - start:.1f} s; bundle {identity.bundle_hash[:12]}"
         )
+
+    def _require_not_stopped(self) -> None:
+        """Whoever ends the process kills it some seconds later, which is less than a configure may take."""
+        if self._fatal.stop.is_set():
+            raise ProcessError(self.get_name(), "was told to end while it was being configured")
 
     def _spare_collections(self) -> None:
         """Keep the collector from what lives as long as the model: a full search takes 100 ms."""
@@ -278,7 +285,12 @@ class CenterPointNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
-    return run_node(CenterPointNode, args)
+    parser = argparse.ArgumentParser(
+        prog="centerpoint_node",
+        description=__doc__,
+        epilog="Parameters, parameter files and remaps are ROS 2's: they follow --ros-args.",
+    )
+    return run_node(parser, lambda fatal, _: CenterPointNode(fatal), args)
 
 
 if __name__ == "__main__":

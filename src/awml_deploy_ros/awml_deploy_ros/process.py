@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import faulthandler
-import signal
+import os
+import re
 import sys
-import threading
+import traceback
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
@@ -13,11 +15,17 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 
 from awml_deploy_core.errors import AwmlDeployError, ParameterError
+from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_ros import signals
+from awml_deploy_ros.domains import MAX_DOMAIN_ID
 
 _POLL_S = 0.1
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_DOMAIN_VARIABLE = "ROS_DOMAIN_ID"
+_SOURCE_LINES = re.compile(r",\s+at /\S+:\d+")
+"""Where in the sources of ROS an error was found."""
 
 
 class FatalErrors:
@@ -28,7 +36,7 @@ class FatalErrors:
     """
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop = signals.StopFlag()
         """Set when the process has to end, with or without an error."""
         self.error: BaseException | None = None
 
@@ -49,74 +57,106 @@ class FatalErrors:
         return True
 
 
-def run(body: Callable[[FatalErrors], None], args: Sequence[str] | None = None) -> int:
-    """Run a body between rclpy's initialisation and shutdown; a signal sets its ``stop`` event.
+def run(
+    parser: ArgumentParser,
+    body: Callable[[FatalErrors, Namespace], None],
+    args: Sequence[str] | None = None,
+) -> int:
+    """Run a body between rclpy's initialisation and shutdown; a signal sets its ``stop`` flag.
 
     Nothing but the exit code may follow: SIGINT and SIGTERM are ignored from then on.
 
-    Returns:
-        0, or 1 after a typed error, which is printed without a traceback.
+    Args:
+        parser: Of the arguments that are not ROS 2's; it ends the process if they are wrong.
+        body: What is run, with those arguments.
+        args: The command line, the program's name first (default: that of this process).
 
-    Raises:
-        BaseException: The first unexpected exception of the body or of a thread it watches.
+    Returns:
+        An :class:`ExitCode`. A typed error is printed without a traceback, the first unexpected
+        exception of the body or of a thread that it watches with one.
     """
     fatal = FatalErrors()
     # A crash inside a native library leaves the Python stack in the log.
     faulthandler.enable()
     # The body ends itself in order, so rclpy must not invalidate its publishers first.
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: fatal.stop.set())
+    signals.catch(fatal.stop)
+    argv = list(sys.argv if args is None else args)
     try:
+        chosen = parser.parse_args(_checked(lambda: remove_ros_args(argv))[1:])
         with fatal:
-            _initialise(args)
-            body(fatal)
+            _initialise(argv)
+            body(fatal, chosen)
+    except AwmlDeployError as error:
+        fatal.error = error
     finally:
         # Ctrl-C under ros2 launch arrives twice. Interpreter shutdown restores the default action of
         # a handled signal, but not of an ignored one, so the second would change the exit code.
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        signals.ignore()
         rclpy.try_shutdown()
-    if isinstance(fatal.error, AwmlDeployError):
-        print(f"{type(fatal.error).__name__}: {fatal.error}", file=sys.stderr)
-        return 1
-    if fatal.error is not None:
-        raise fatal.error
-    return 0
+    return _report(fatal.error)
 
 
-def _initialise(args: Sequence[str] | None) -> None:
-    """Initialise rclpy without its own signal handlers.
+def _report(error: BaseException | None) -> ExitCode:
+    if error is None:
+        return ExitCode.PASSED
+    if isinstance(error, AwmlDeployError):
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return ExitCode.ERROR
+
+
+def _initialise(argv: list[str]) -> None:
+    """Initialise rclpy.
 
     Raises:
-        ParameterError: An argument after --ros-args or a parameter file cannot be used.
+        ParameterError: The environment or an argument of ROS 2 is invalid.
     """
-    try:
-        rclpy.init(
-            args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO
-        )
-    except RuntimeError as error:
-        # rclpy's own error types are private, and not the same in all distributions.
+    domain_id = os.environ.get(_DOMAIN_VARIABLE, "")
+    # Fast DDS would end the process at a greater one, and a negative one is taken for another.
+    if domain_id and not (domain_id.isdecimal() and int(domain_id) <= MAX_DOMAIN_ID):
         raise ParameterError(
-            "arguments after --ros-args", f"are refused by ROS ({error})", hint="Correct what it names."
-        ) from None
+            _DOMAIN_VARIABLE, "is not a domain", got=domain_id, expected=f"an integer, 0 to {MAX_DOMAIN_ID}"
+        )
+    _checked(lambda: rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO))
 
 
-def run_node(create: Callable[[FatalErrors], Any], args: Sequence[str] | None = None) -> int:
+def _checked(call: Callable[[], Any]) -> Any:
+    """Turn what rclpy raises about the command line and the environment into a ParameterError."""
+    try:
+        return call()
+    # The base of rclpy's errors, which have no public names.
+    except RuntimeError as error:
+        raise ParameterError(
+            "ROS 2",
+            "cannot start with this command line and environment",
+            got=" ".join(_SOURCE_LINES.sub("", str(error)).split()),
+            hint="What follows --ros-args is for ROS 2.",
+        ) from error
+
+
+def run_node(
+    parser: ArgumentParser,
+    create: Callable[[FatalErrors, Namespace], Any],
+    args: Sequence[str] | None = None,
+) -> int:
     """Create a node and spin it until a signal or an error; see :func:`run`.
 
     Args:
+        parser: Of the arguments that are not ROS 2's.
         create: Makes the node, which has ``start()``, called once before it spins, and
             ``close()``, called once before it is destroyed.
+        args: As for :func:`run`.
     """
-    return run(lambda fatal: _spin(create, fatal), args)
+    return run(parser, lambda fatal, chosen: _spin(create(fatal, chosen), fatal), args)
 
 
-def _spin(create: Callable[[FatalErrors], Any], fatal: FatalErrors) -> None:
-    node = create(fatal)
+def _spin(node: Any, fatal: FatalErrors) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        node.start()
+        if not fatal.stop.is_set():
+            node.start()
         while not fatal.stop.is_set():
             executor.spin_once(timeout_sec=_POLL_S)
     finally:

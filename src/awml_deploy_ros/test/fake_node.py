@@ -1,8 +1,11 @@
-"""Runs the node with a fake model as a process. ``FAKE_FAILURE=1`` makes inference raise a bug."""
+"""Runs the node with a fake model as a process.
 
+``FAKE_FAILURE=1`` makes inference raise a bug, ``FAKE_INFER_S`` is how long a frame takes [s].
+"""
+
+import argparse
 import os
 import sys
-from functools import partial
 
 from fakes import FakeModels, FakeState
 
@@ -11,4 +14,8 @@ from awml_deploy_ros.process import run_node
 
 if __name__ == "__main__":
     bug = ZeroDivisionError("a bug") if os.environ.get("FAKE_FAILURE") else None
-    sys.exit(run_node(partial(CenterPointNode, open_model=FakeModels(FakeState(failure=bug)))))
+    state = FakeState(failure=bug, infer_s=float(os.environ.get("FAKE_INFER_S", "0")))
+    models = FakeModels(state)
+    sys.exit(
+        run_node(argparse.ArgumentParser(), lambda fatal, _: CenterPointNode(fatal, open_model=models))
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from processes import TIMEOUT_S
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import InferenceError, ParameterError
@@ -67,6 +68,9 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
             raise ParameterError("post-processing options", "are invalid", problems=problems)
         return FakePipeline(self.state, merged)
 
+    def warm_up(self) -> None:
+        time.sleep(self.state.infer_s)
+
     def close(self) -> None:
         self.state.closed = True
 
@@ -76,7 +80,7 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
         self.state.entered += sample.num_points > 0
         with clock.stage("backbone_head"):
             if self.state.gate is not None:
-                assert self.state.gate.wait(10)
+                assert self.state.gate.wait(TIMEOUT_S)
             time.sleep(self.state.infer_s)
         if self.state.failure is not None:
             raise self.state.failure

@@ -9,7 +9,7 @@ import rclpy
 from clouds import cloud_of
 from harness import wait_until
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosgraph_msgs.msg import Clock
@@ -20,6 +20,7 @@ from awml_deploy_core.errors import BagError, ParameterError, PointCloudError
 from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
 from awml_deploy_ros.bag_player import BagPlayer, PlaybackOptions
 from awml_deploy_ros.bag_types import typestore_for
+from awml_deploy_ros.signals import StopFlag
 
 TOPIC = "/lidar/points"
 
@@ -51,7 +52,9 @@ class Listener:
         self.clouds: list = []
         self.clocks: list = []
         self.node = rclpy.create_node("listener")
-        self.node.create_subscription(PointCloud2, TOPIC, self.clouds.append, qos_profile_sensor_data)
+        # Deep enough for a busy machine: what is tested is the player.
+        qos = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self.node.create_subscription(PointCloud2, TOPIC, self.clouds.append, qos)
         self.node.create_subscription(Clock, "/clock", self.clocks.append, 10)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -74,7 +77,7 @@ def listener(ros):
 def play(bag: Path, **options):
     node = rclpy.create_node("player")
     player = BagPlayer(node, CloudTopic.find(bag), TOPIC, PlaybackOptions(rate_hz=50.0, **options))
-    stop = threading.Event()
+    stop = StopFlag()
     player.wait_for_subscribers(stop)
     report = player.play(stop)
     player.close()
@@ -88,7 +91,9 @@ def test_clouds_arrive_as_they_were_recorded(bag: Path, listener: Listener) -> N
     assert listener.clouds[:3] == clouds()
     assert listener.clouds[3:] == clouds()
     assert report.frames == 6
-    assert report.rate_hz == pytest.approx(50.0, rel=0.3)
+    assert report.rate_hz <= 50.0
+    # Slower only by what it says was late.
+    assert report.late_frames or report.rate_hz > 35.0
     assert not listener.clocks
 
 
@@ -113,7 +118,7 @@ def test_the_clock_follows_the_stamps(bag: Path, listener: Listener) -> None:
 
 
 def test_stopping_ends_an_endless_playback(bag: Path, listener: Listener) -> None:
-    stop = threading.Event()
+    stop = StopFlag()
     node = rclpy.create_node("player")
     player = BagPlayer(node, CloudTopic.find(bag), TOPIC, PlaybackOptions(rate_hz=100.0, loops=0))
     player.wait_for_subscribers(stop)
@@ -134,7 +139,7 @@ def test_too_few_subscribers_is_a_typed_error(bag: Path, ros) -> None:
     node = rclpy.create_node("player")
     player = BagPlayer(node, CloudTopic.find(bag), "/nobody", PlaybackOptions(wait_s=0.1))
     with pytest.raises(BagError, match="not enough subscribers"):
-        player.wait_for_subscribers(threading.Event())
+        player.wait_for_subscribers(StopFlag())
     node.destroy_node()
 
 

@@ -57,7 +57,7 @@ def test_a_node_that_was_stopped_while_configuring_does_not_activate() -> None:
     with Harness(autostart=True) as h:
         h.fatal.stop.set()
         h.node.start()
-        assert h.state() == STATES["inactive"]
+        assert h.state() == STATES["unconfigured"]
 
 
 def test_the_record_of_a_frame() -> None:

@@ -1,0 +1,45 @@
+"""The programs of this package: ``python -m awml_deploy_ros PROGRAM ...``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from awml_deploy_ros import signals
+
+_MODULES = {
+    "centerpoint_node": "centerpoint_node",
+    "bag_player": "bag_player",
+    "bag_recorder": "bag_recorder",
+    "monitor": "live.monitor",
+}
+
+
+def run_program(name: str) -> int:
+    """Run a program with the command line in ``sys.argv``; return its exit code."""
+    # Before rclpy and the messages, whose import takes a second: see the module signals.
+    signals.catch()
+    code: int = import_module(f"awml_deploy_ros.{_MODULES[name]}").main()
+    return code
+
+
+def centerpoint_node() -> int:
+    return run_program("centerpoint_node")
+
+
+def bag_player() -> int:
+    return run_program("bag_player")
+
+
+def bag_recorder() -> int:
+    return run_program("bag_recorder")
+
+
+def main() -> int:
+    """Run the program that the first argument names, with the other arguments."""
+    parser = argparse.ArgumentParser(prog="python -m awml_deploy_ros", description=__doc__)
+    parser.add_argument("program", choices=_MODULES)
+    chosen = parser.parse_args(sys.argv[1:2])
+    sys.argv = [chosen.program, *sys.argv[2:]]
+    return run_program(chosen.program)
