@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.utilities import remove_ros_args
 
 from awml_deploy_core.errors import BagError, MissingDependencyError
 from awml_deploy_core.files import io_errors
@@ -114,23 +113,32 @@ class BagRecorder(Node):
         super().__init__("bag_recorder", **node_options)
         classes = {topic: message_class(kind) for topic, kind in topics.items()}
         self._bag: BagFile | None = BagFile(path, topics, storage)
-        for topic, kind in classes.items():
-            self.create_subscription(
-                kind, topic, partial(self._write, topic), QoSProfile(depth=_QUEUE), raw=True
-            )
+        qos = QoSProfile(depth=_QUEUE)
+        self._subscriptions_of = {
+            topic: self.create_subscription(kind, topic, partial(self._write, topic), qos, raw=True)
+            for topic, kind in classes.items()
+        }
 
     def start(self) -> None:
         assert self._bag is not None
         self.get_logger().info(f"recording to {self._bag.path}")
 
     def close(self) -> None:
-        """Finish the bag; calling it twice is allowed."""
+        """Write what has arrived and finish the bag; calling it twice is allowed."""
         if self._bag is None:
             return
+        self._drain()
         bag, self._bag = self._bag, None
         bag.finish()
         counts = ", ".join(f"{topic} {count}" for topic, count in sorted(bag.counts.items()))
         self.get_logger().info(f"recorded {bag.path}: {counts}")
+
+    def _drain(self) -> None:
+        """Take what arrived after the executor looked for the last time."""
+        for topic, subscription in self._subscriptions_of.items():
+            with subscription.handle:
+                while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
+                    self._write(topic, taken[0])
 
     def _write(self, topic: str, data: bytes) -> None:
         if self._bag is not None:
@@ -155,13 +163,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM."""
-    argv = sys.argv if args is None else ["bag_recorder", *args]
-    chosen = _parser().parse_args(remove_ros_args(argv)[1:])
 
-    def create(fatal: FatalErrors) -> BagRecorder:
+    def create(fatal: FatalErrors, chosen: argparse.Namespace) -> BagRecorder:
         return BagRecorder(chosen.bag, {**topics_of(chosen.node), **dict(chosen.topic)}, chosen.storage)
 
-    return run_node(create, argv)
+    return run_node(_parser(), create, args)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 """Recording a node's outputs."""
 
-import time
 from pathlib import Path
 
 import pytest
 import rclpy
 from awml_deploy_msgs.msg import DetectedBox, DetectionFrame
 from harness import wait_until
-from processes import Process
+from processes import TIMEOUT_S, Process
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rosbags.rosbag2 import Reader
 
 from awml_deploy_core.errors import BagError, MissingDependencyError
+from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_ros.bag_recorder import BagFile, BagRecorder, message_class, topics_of
 from awml_deploy_ros.bag_types import typestore_for
 
@@ -38,9 +39,9 @@ def frame(number: int) -> DetectionFrame:
 
 def publish(publisher, count: int) -> None:
     assert wait_until(lambda: publisher.get_subscription_count() > 0)
-    time.sleep(0.3)
     for number in range(count):
         publisher.publish(frame(number))
+    assert publisher.wait_for_all_acked(Duration(seconds=TIMEOUT_S))
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
@@ -71,6 +72,16 @@ def test_records_come_back_as_they_were_published(ros, tmp_path: Path, storage: 
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_what_has_arrived_is_written_though_nobody_spins_any_more(ros, tmp_path: Path) -> None:
+    recorder = BagRecorder(tmp_path / "recording", topics_of("/centerpoint"))
+    peer = rclpy.create_node("peer")
+    publish(peer.create_publisher(DetectionFrame, FRAME, 50), 5)
+    recorder.close()
+    recorder.destroy_node()
+    peer.destroy_node()
+    assert len(read_frames(tmp_path / "recording")) == 5
+
+
 def test_a_signal_finishes_the_bag(ros, tmp_path: Path) -> None:
     path = tmp_path / "recording"
     peer = rclpy.create_node("peer")
@@ -78,7 +89,6 @@ def test_a_signal_finishes_the_bag(ros, tmp_path: Path) -> None:
     with Process("-m", "awml_deploy_ros.bag_recorder", str(path)) as process:
         process.wait_for("recording to")
         publish(publisher, 3)
-        time.sleep(0.5)
         process.interrupt()
         assert process.finish() == 0
     peer.destroy_node()
@@ -90,7 +100,7 @@ def test_a_bag_that_exists_is_never_overwritten(tmp_path: Path) -> None:
     with pytest.raises(BagError, match="exists already"):
         BagFile(tmp_path, {FRAME: FRAME_TYPE})
     with Process("-m", "awml_deploy_ros.bag_recorder", str(tmp_path)) as process:
-        assert process.finish() == 1
+        assert process.finish() == ExitCode.BAD_INPUT
     assert "BagError" in process.output
     assert "Traceback" not in process.output
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -12,38 +13,45 @@ from types import TracebackType
 from awml_deploy_core.errors import ProcessError
 
 _STOP_TIMEOUT_S = 20.0
-_ABORT_TIMEOUT_S = 5.0
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _LOG_TAIL = 12
 """Last lines of a log that an error shows."""
 
 
-class ChildProcess:
-    """``python -m MODULE ...``, its output in a log file.
+def _end_with_parent() -> None:
+    """Let the kernel send SIGINT to this process when its parent ends, killed or not."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
-    As a context manager it never leaves the process behind.
+
+class ChildProcess:
+    """A program of this package, its output in a log file.
+
+    As a context manager it never leaves the process behind; nor does a parent that is killed.
 
     Args:
-        module: What to run.
+        program: What to run: a name that ``python -m awml_deploy_ros`` knows.
         arguments: Its command line.
         log: Gets standard output and standard error.
         environment: The whole environment of the process.
     """
 
     def __init__(
-        self, module: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
+        self, program: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> None:
-        self.name = module.rpartition(".")[2]
+        self.name = program
         self.log = log
         with log.open("wb") as stream:
             # A session of its own: Ctrl-C in the terminal reaches the parent, which ends its
             # children in order.
             self._process = subprocess.Popen(
-                [sys.executable, "-u", "-m", module, *arguments],
+                [sys.executable, "-u", "-m", "awml_deploy_ros", program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def __enter__(self) -> ChildProcess:
@@ -59,7 +67,7 @@ class ChildProcess:
             # An orderly end lets it finish its files and free its shared memory.
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(_ABORT_TIMEOUT_S)
+                self._process.wait(_STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -15,9 +15,8 @@ from typing import Any
 from awml_deploy_msgs.msg import DetectionFrame
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.utilities import remove_ros_args
 
-from awml_deploy_ros.live.status import LiveCounters, LiveStatus
+from awml_deploy_ros.live.status import LiveCounters, LiveStatus, configure_problem
 from awml_deploy_ros.outputs.base import every_frame
 from awml_deploy_ros.process import FatalErrors, run_node
 from awml_deploy_ros.topics import DIAGNOSTICS, FRAME
@@ -46,6 +45,7 @@ class NodeMonitor(Node):  # type: ignore[misc]
         self._recorders = recorders
         self._frame_topic = FRAME.of(node_name)
         self._counters = LiveCounters()
+        self._problem = ""
         self.create_subscription(DetectionFrame, self._frame_topic, self._on_frame, every_frame())
         self.create_subscription(DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, 10)
 
@@ -62,12 +62,13 @@ class NodeMonitor(Node):  # type: ignore[misc]
             and self.count_publishers(self._frame_topic) > 0
             and self.count_subscribers(self._frame_topic) > self._recorders
         )
-        LiveStatus(ready, self._counters).write(self._status)
+        LiveStatus(ready, self._counters, self._problem).write(self._status)
 
     def _on_frame(self, message: Any) -> None:
         self._update(LiveCounters.of_frame(message))
 
     def _on_diagnostics(self, message: Any) -> None:
+        self._problem = self._problem or configure_problem(message, self._watched)
         found = LiveCounters.of_diagnostics(message, self._watched)
         if found is not None:
             self._update(found)
@@ -79,17 +80,15 @@ class NodeMonitor(Node):  # type: ignore[misc]
 
 def main(args: Sequence[str] | None = None) -> int:
     """Watch until SIGINT or SIGTERM."""
-    argv = sys.argv if args is None else ["monitor", *args]
     parser = argparse.ArgumentParser(prog="monitor", description=__doc__)
     parser.add_argument("status", type=Path, help="file of the status")
     parser.add_argument("--node", required=True, help="full name of the watched node")
     parser.add_argument("--input", required=True, help="topic of its point clouds")
-    chosen = parser.parse_args(remove_ros_args(argv)[1:])
 
-    def create(fatal: FatalErrors) -> NodeMonitor:
+    def create(fatal: FatalErrors, chosen: argparse.Namespace) -> NodeMonitor:
         return NodeMonitor(chosen.node, chosen.input, chosen.status)
 
-    return run_node(create, argv)
+    return run_node(parser, create, args)
 
 
 if __name__ == "__main__":

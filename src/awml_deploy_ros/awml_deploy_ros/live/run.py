@@ -22,7 +22,9 @@ OUTPUT_BAG = "output_bag"
 _STATUS = "status.json"
 _TICK_S = 0.1
 _MEMORY_PERIOD_S = 1.0
-_SETTLE_S = 3.0
+_LINGER_S = 2.0
+"""How long the player outlives its last cloud, which a busy machine delivers late."""
+_SETTLE_S = 10.0
 """How long the node may take to finish what is left after the last cloud."""
 
 
@@ -132,11 +134,11 @@ class _Run:
     def _status(self) -> LiveStatus:
         return LiveStatus.read(self.folder / _STATUS)
 
-    def _child(self, module: str, *arguments: str) -> ChildProcess:
+    def _child(self, program: str, *arguments: str) -> ChildProcess:
         return ChildProcess(
-            f"awml_deploy_ros.{module}",
+            program,
             arguments,
-            self.folder / f"{module.rpartition('.')[2]}.log",
+            self.folder / f"{program}.log",
             {**os.environ, **large_cloud_environment()},
         )
 
@@ -145,7 +147,7 @@ class _Run:
 
     def _monitor(self) -> ChildProcess:
         return self._child(
-            "live.monitor",
+            "monitor",
             str(self.folder / _STATUS),
             *("--node", f"/{NODE_NAME}"),
             *("--input", self.source.name),
@@ -172,8 +174,10 @@ class _Run:
 
     def _wait_until_ready(self, node: ChildProcess, *others: ChildProcess) -> None:
         start = time.monotonic()
-        while not self._status.ready:
+        while not (status := self._status).ready:
             self._tick("start", start, node, *others)
+            if status.problem:
+                raise node.failure("could not be configured")
             if time.monotonic() - start > self.settings.start_timeout_s:
                 raise node.failure(f"is not active after {self.settings.start_timeout_s:g} s")
 
@@ -188,6 +192,7 @@ class _Run:
             *("--topic", self.source.name),
             *("--rate", str(self.settings.rate_hz)),
             *("--loops", str(self.settings.loops)),
+            *("--linger", str(_LINGER_S)),
             *("--report", str(report)),
         )
         memory: list[float] = []

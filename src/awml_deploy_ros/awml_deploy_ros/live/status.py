@@ -12,6 +12,7 @@ from typing import Any
 from awml_deploy_core.errors import ProcessError
 from awml_deploy_core.files import io_errors
 from awml_deploy_ros.diagnostics import processing_name
+from awml_deploy_ros.health import Level
 
 _DROPPED = "dropped."
 
@@ -53,6 +54,16 @@ class LiveCounters:
         return None
 
 
+def configure_problem(message: Any, node_name: str) -> str:
+    """Why a node could not be configured, by a DiagnosticArray; empty if that is not what it says."""
+    for status in message.status:
+        values = {entry.key: entry.value for entry in status.values}
+        failed = values.get("state") == "unconfigured" and bytes(status.level) != bytes([Level.OK])
+        if status.name == processing_name(node_name) and failed:
+            return str(status.message)
+    return ""
+
+
 @dataclass(frozen=True)
 class LiveStatus:
     """What the monitor has seen so far."""
@@ -60,6 +71,8 @@ class LiveStatus:
     ready: bool = False
     """Whether the node listens to its input and the recorders to its record."""
     counters: LiveCounters = LiveCounters()
+    problem: str = ""
+    """Why the node could not be configured, in its own words."""
 
     def write(self, path: Path) -> None:
         """Replace the status file, never leaving half of one.
@@ -81,7 +94,7 @@ class LiveStatus:
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(bool(data["ready"]), LiveCounters(**data["counters"]))
+            return cls(bool(data["ready"]), LiveCounters(**data["counters"]), str(data["problem"]))
         except FileNotFoundError:
             return cls()
         except (OSError, ValueError, KeyError, TypeError) as error:

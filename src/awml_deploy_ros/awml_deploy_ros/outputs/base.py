@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from awml_deploy_ros.counters import FrameCounters
@@ -38,7 +40,15 @@ class Output(Protocol):
         ...
 
 
+_DELIVERY = Duration(seconds=1.0)
+
 OutputFactory = Callable[[OutputContext], Output]
+
+
+def destroy_delivered(node: Node, publisher: Publisher[Any]) -> None:
+    """Destroy a publisher once its reliable subscribers have what it published, or time is up."""
+    publisher.wait_for_all_acked(_DELIVERY)
+    node.destroy_publisher(publisher)
 
 
 def latest_only() -> QoSProfile:

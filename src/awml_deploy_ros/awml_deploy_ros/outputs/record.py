@@ -20,7 +20,7 @@ from awml_deploy_core.detections import Detections
 from awml_deploy_ros import model
 from awml_deploy_ros.counters import CounterSnapshot
 from awml_deploy_ros.frame import HeaderAge, ProcessedFrame
-from awml_deploy_ros.outputs.base import Output, OutputContext, every_frame
+from awml_deploy_ros.outputs.base import Output, OutputContext, destroy_delivered, every_frame
 from awml_deploy_ros.outputs.geometry import boxes_of, pose_of, size_of
 from awml_deploy_ros.topics import FRAME
 
@@ -96,7 +96,7 @@ class RecordOutput:
         )
 
     def close(self) -> None:
-        self._context.node.destroy_publisher(self._publisher)
+        destroy_delivered(self._context.node, self._publisher)
 
 
 def create(context: OutputContext) -> Output:

@@ -11,7 +11,8 @@ from processes import Process
 from sensor_msgs.msg import PointCloud2
 
 from awml_deploy_core.errors import ArtifactError, ProcessError
-from awml_deploy_ros.live.status import LiveCounters, LiveStatus
+from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_ros.live.status import LiveCounters, LiveStatus, configure_problem
 
 NODE = "/centerpoint"
 INPUT = "/points"
@@ -54,11 +55,21 @@ def test_counters_of_diagnostics_are_those_of_the_node() -> None:
     assert LiveCounters.of_diagnostics(diagnostics(), NODE) is None
 
 
+def test_a_node_that_could_not_be_configured_says_why() -> None:
+    status = DiagnosticStatus(name="centerpoint: processing", level=b"\x02", message="no bundle")
+    status.values = [KeyValue(key="state", value="unconfigured")]
+    message = DiagnosticArray(status=[status])
+    assert configure_problem(message, NODE) == "no bundle"
+    assert configure_problem(message, "/other") == ""
+    status.level = b"\x00"
+    assert configure_problem(message, NODE) == ""
+
+
 def test_the_monitor_tells_readiness_and_counters_until_a_signal(ros: None, tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     peer = rclpy.create_node("peer")
     frames = peer.create_publisher(DetectionFrame, FRAME, 50)
-    arguments = ("-m", "awml_deploy_ros.live.monitor", str(path), "--node", NODE, "--input", INPUT)
+    arguments = ("-m", "awml_deploy_ros", "monitor", str(path), "--node", NODE, "--input", INPUT)
     with Process(*arguments) as process:
         assert wait_until(lambda: path.exists())
         assert not LiveStatus.read(path).ready
@@ -84,7 +95,7 @@ def test_the_monitor_tells_readiness_and_counters_until_a_signal(ros: None, tmp_
 
 def test_a_folder_that_is_missing_ends_the_monitor_with_one_error(tmp_path: Path) -> None:
     path = str(tmp_path / "missing" / "status.json")
-    with Process("-m", "awml_deploy_ros.live.monitor", path, "--node", NODE, "--input", INPUT) as process:
-        assert process.finish() == 1
+    with Process("-m", "awml_deploy_ros", "monitor", path, "--node", NODE, "--input", INPUT) as process:
+        assert process.finish() == ExitCode.BAD_INPUT
     assert "ArtifactError" in process.output
     assert "Traceback" not in process.output
