@@ -8,9 +8,10 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from awml_deploy_ros.diagnostic_keys import LATENCY_KEYS, PROCESSING_KEYS
 from awml_deploy_ros.parameters import CLASS_SCORES_PREFIX, TABLE, ParameterSpec
 from awml_deploy_ros.topics import TOPICS
 
@@ -67,6 +68,11 @@ def message_rows(path: Path) -> list[tuple[str, ...]]:
     return rows
 
 
+def key_rows(keys: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Key and meaning of every entry of a diagnostic status."""
+    return [(f"`{key}`", meaning) for key, meaning in keys.items()]
+
+
 def document() -> str:
     """The whole file."""
     parts = [
@@ -83,7 +89,16 @@ def document() -> str:
         "least scores of each class of the model, one value a distance bin. Parameters whose default is\n"
         "the model's exist while a model is loaded. A set of parameters is accepted as a whole or\n"
         "refused as a whole, with the reason.\n",
-        "## Messages\n",
+        "## Diagnostics\n",
+        "`/diagnostics` has two statuses of the node, published every second and when the level changes.\n"
+        "Level WARN: a cloud failed a moment ago, the last frame took too long, or no cloud came. ERROR:\n"
+        "clouds come, but none was processed in time for `max_acceptable_consecutive_delay_ms`, or the\n"
+        "node could not be configured.\n",
+        "### `<node>: processing`\n",
+        table(("key", "what"), key_rows(PROCESSING_KEYS)),
+        "\n### `<node>: latency`\n",
+        table(("key", "what"), key_rows(LATENCY_KEYS)),
+        "\n## Messages\n",
     ]
     for path in sorted(MESSAGES.glob("*.msg")):
         summary = path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")

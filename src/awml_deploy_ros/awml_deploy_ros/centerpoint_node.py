@@ -195,7 +195,7 @@ class CenterPointNode(LifecycleNode):
         self._subscription = self.create_subscription(
             PointCloud2,
             POINT_CLOUD.name,
-            self._worker.submit,
+            partial(self._on_cloud, self._worker),
             qos_profile_sensor_data,
             event_callbacks=lost_message_events(
                 partial(self._counters.count_dropped, DropReason.LOST_IN_TRANSPORT)
@@ -210,6 +210,10 @@ class CenterPointNode(LifecycleNode):
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+
+    def _on_cloud(self, worker: InferenceWorker, message: Any) -> None:
+        self._monitor.cloud_arrived(time.monotonic_ns())
+        worker.submit(message)
 
     def _publish(self, frame: ProcessedFrame) -> None:
         frame = self._outputs.publish(frame)
@@ -247,7 +251,7 @@ class CenterPointNode(LifecycleNode):
         identity = self._model.identity
         state = "active" if active else "inactive"
         return health, (
-            health_status(name, state, health, self._monitor, self._counters.snapshot(), identity),
+            health_status(name, state, health, self._monitor, self._counters.snapshot(), identity, now_ns),
             latency_status(name, health, self._latency.summaries(), identity),
         )
 

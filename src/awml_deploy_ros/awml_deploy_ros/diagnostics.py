@@ -75,16 +75,21 @@ def health_status(
     monitor: HealthMonitor,
     counters: CounterSnapshot,
     identity: ModelIdentity,
+    now_ns: int,
 ) -> Any:
-    """DiagnosticStatus with the judgement, counters and the identity of the model."""
-    processing_ms = monitor.processing_ms
+    """DiagnosticStatus with the judgement, counters and the identity of the model.
+
+    Its keys are those of :data:`~awml_deploy_ros.diagnostic_keys.PROCESSING_KEYS`.
+    """
+    processing_ms, failure = monitor.processing_ms, monitor.last_failure
     values = {
         "state": state,
         "processing_time_ms": "" if processing_ms is None else f"{processing_ms:.3f}",
         "received": str(counters.received),
         "processed": str(counters.processed),
         **{f"dropped.{reason.value}": str(count) for reason, count in counters.dropped.items()},
-        "last_error": monitor.last_failure,
+        "last_error": "" if failure is None else str(failure),
+        "last_error_age_s": "" if failure is None else f"{(now_ns - failure.time_ns) * 1e-9:.1f}",
         "model": identity.model_name,
         "bundle_hash": identity.bundle_hash,
         "backend": identity.backend,

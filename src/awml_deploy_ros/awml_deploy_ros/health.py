@@ -34,10 +34,16 @@ class Health:
 
 
 @dataclass(frozen=True)
-class _Failure:
+class Failure:
+    """A cloud that gave no detections."""
+
     reason: DropReason
     message: str
     time_ns: int
+    """Monotonic clock [ns]."""
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.message}"
 
 
 class HealthMonitor:
@@ -45,22 +51,29 @@ class HealthMonitor:
 
     def __init__(self, now_ns: int) -> None:
         self._lock = threading.Lock()
-        self._last_event_ns = now_ns
+        self._last_arrival_ns = now_ns
         self._last_in_time_ns = now_ns
+        self._waiting_since_ns: int | None = None
         self._processing_ms: float | None = None
-        self._failure: _Failure | None = None
+        self._failure: Failure | None = None
+
+    def cloud_arrived(self, now_ns: int) -> None:
+        with self._lock:
+            self._last_arrival_ns = now_ns
+            if self._waiting_since_ns is None:
+                self._waiting_since_ns = now_ns
 
     def frame_processed(self, now_ns: int, processing_ms: float, limits: HealthLimits) -> None:
         with self._lock:
-            self._last_event_ns = now_ns
+            self._waiting_since_ns = None
             self._processing_ms = processing_ms
             if processing_ms <= limits.max_processing_ms:
                 self._last_in_time_ns = now_ns
 
     def frame_failed(self, now_ns: int, reason: DropReason, message: str) -> None:
         with self._lock:
-            self._last_event_ns = now_ns
-            self._failure = _Failure(reason, message, now_ns)
+            self._waiting_since_ns = None
+            self._failure = Failure(reason, message, now_ns)
 
     @property
     def processing_ms(self) -> float | None:
@@ -68,27 +81,30 @@ class HealthMonitor:
         return self._processing_ms
 
     @property
-    def last_failure(self) -> str:
-        """Reason and message of the last cloud that failed; empty if none did."""
-        failure = self._failure
-        return f"{failure.reason.value}: {failure.message}" if failure else ""
+    def last_failure(self) -> Failure | None:
+        """The last cloud that failed; None if none did."""
+        return self._failure
 
     def judge(self, now_ns: int, limits: HealthLimits) -> Health:
         """Judge the node now.
 
         WARN: a cloud failed within the delay limit, the last frame took too long, or no cloud
-        came for as long as the delay limit. ERROR: clouds come, but none was processed in time
-        for as long as the delay limit.
+        came for as long as the delay limit. ERROR: clouds come, but none was processed in time,
+        or none gave any result, for as long as the delay limit.
         """
         with self._lock:
-            silent_ms = (now_ns - self._last_event_ns) * 1e-6
+            silent_ms = (now_ns - self._last_arrival_ns) * 1e-6
+            since_ns = self._waiting_since_ns
+            waiting_ms = 0.0 if since_ns is None else (now_ns - since_ns) * 1e-6
             late_ms = (now_ns - self._last_in_time_ns) * 1e-6
             processing_ms, failure = self._processing_ms, self._failure
+        if waiting_ms > limits.max_delay_ms:
+            return Health(Level.ERROR, f"no result for {waiting_ms / 1000:.1f} s, though clouds came")
         if silent_ms > limits.max_delay_ms:
             return Health(Level.WARN, f"no cloud for {silent_ms / 1000:.1f} s")
         trouble = ""
         if failure is not None and (now_ns - failure.time_ns) * 1e-6 <= limits.max_delay_ms:
-            trouble = f"{failure.reason.value}: {failure.message}"
+            trouble = str(failure)
         elif processing_ms is not None and processing_ms > limits.max_processing_ms:
             trouble = f"processing took {processing_ms:.1f} ms, allowed {limits.max_processing_ms:.1f} ms"
         if not trouble:

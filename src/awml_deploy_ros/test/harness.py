@@ -12,6 +12,7 @@ import rclpy
 from fakes import FakeModels
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from processes import TIMEOUT_S
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters, SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -39,7 +40,7 @@ SERVICES = {
 }
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_s: float = TIMEOUT_S) -> bool:
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
@@ -65,6 +66,7 @@ class Harness:
         self.publisher = self.peer.create_publisher(
             PointCloud2, f"{NODE}/input/pointcloud", qos_profile_sensor_data
         )
+        self._collecting: list[Any] = []
         self._clients = {service: self._client(service) for service in SERVICES}
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -93,7 +95,7 @@ class Harness:
         """Messages of a topic of the node, as they arrive."""
         messages: list[Any] = []
         name = topic if topic.startswith("/") else f"{NODE}/{topic}"
-        self.peer.create_subscription(kind, name, messages.append, 50)
+        self._collecting.append(self.peer.create_subscription(kind, name, messages.append, 50))
         return messages
 
     def call(self, service: str, request: Any) -> Any:
@@ -119,11 +121,17 @@ class Harness:
         return self.change(Transition.TRANSITION_CONFIGURE)
 
     def activate(self) -> bool:
-        """Activate and wait until a cloud would arrive."""
+        """Activate and wait until a cloud would arrive and what comes of it would be collected."""
         done = self.change(Transition.TRANSITION_ACTIVATE)
-        assert wait_until(lambda: self.publisher.get_subscription_count() > 0)
-        time.sleep(0.2)
+        assert wait_until(self._connected)
         return done
+
+    def _connected(self) -> bool:
+        # Either side may have matched the other while the other has not yet.
+        return self.publisher.get_subscription_count() > 0 and all(
+            subscription.get_publisher_count() > 0
+            for subscription in (self.node._subscription, *self._collecting)
+        )
 
     def set_parameters(self, **values: Any) -> list[Any]:
         """Set parameters one by one."""

@@ -10,8 +10,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from fakes import inference_failure
 from harness import STATES, Harness, wait_until
 from lifecycle_msgs.msg import Transition
+from processes import TIMEOUT_S
 from visualization_msgs.msg import MarkerArray
 
+from awml_deploy_ros.diagnostic_keys import PROCESSING_KEYS
 from awml_deploy_ros.parameters import AT_START
 
 pytestmark = pytest.mark.usefixtures("ros_for_all")
@@ -121,8 +123,38 @@ def test_bad_clouds_are_counted_and_reported_and_the_node_goes_on() -> None:
         assert wait_until(lambda: frames)
         assert drops(frames[0]) == {"malformed": 1, "inference_error": 1}
         assert wait_until(lambda: _values(diagnostics[-1])["dropped.inference_error"] == "1")
-        assert "failed on purpose" in _values(diagnostics[-1])["last_error"]
+        values = _values(diagnostics[-1])
+        assert set(values) == set(PROCESSING_KEYS)
+        assert "failed on purpose" in values["last_error"]
+        age = float(values["last_error_age_s"])
+        assert wait_until(lambda: float(_values(diagnostics[-1])["last_error_age_s"]) > age)
         assert h.state() == STATES["active"]
+
+
+def test_a_cloud_without_a_frame_is_malformed() -> None:
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        diagnostics = h.collect(DiagnosticArray, "/diagnostics")
+        h.configure()
+        h.activate()
+        h.publisher.publish(cloud_of(POINTS, frame_id=""))
+        assert wait_until(lambda: any("header.frame_id" in s.status[0].message for s in diagnostics))
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: frames)
+        assert drops(frames[0]) == {"malformed": 1}
+
+
+def test_stamps_may_go_back_or_be_missing() -> None:
+    stamps = [(9, 0), (7, 5), (0, 0)]
+    with Harness() as h:
+        frames = h.collect(DetectionFrame, "output/frame")
+        h.configure()
+        h.activate()
+        for number, stamp in enumerate(stamps, start=1):
+            h.publisher.publish(cloud_of(POINTS, stamp=stamp))
+            assert wait_until(lambda number=number: len(frames) == number)
+        assert [(f.header.stamp.sec, f.header.stamp.nanosec) for f in frames] == stamps
+        assert not any(frame.header_age_valid for frame in frames)
 
 
 def test_the_latest_cloud_wins_while_inference_runs() -> None:
@@ -208,7 +240,7 @@ def test_an_unexpected_exception_reaches_the_process(monkeypatch) -> None:
         h.activate()
         h.models.state.failure = ZeroDivisionError("a bug")
         h.publisher.publish(cloud_of(POINTS))
-        assert h.fatal.stop.wait(10)
+        assert h.fatal.stop.wait(TIMEOUT_S)
         assert isinstance(h.fatal.error, ZeroDivisionError)
 
 
