@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -101,7 +102,17 @@ def play_live(
     with io_errors(folder, "cannot be made"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _STATUS).unlink(missing_ok=True)
-    return _Run(source, folder, settings, progress).execute(output_bag)
+    try:
+        return _Run(source, folder, settings, progress).execute(output_bag)
+    finally:
+        _remove_partial(folder)
+
+
+def _remove_partial(folder: Path) -> None:
+    """Remove what a recorder or a monitor left that was killed while it wrote."""
+    for path in folder.glob(f".{OUTPUT_BAG}.*.tmp"):
+        shutil.rmtree(path, ignore_errors=True)
+    (folder / f".{_STATUS}").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)
