@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import sys
 import time
@@ -32,6 +31,7 @@ from awml_deploy_ros.frame import HeaderAge, ProcessedFrame, header_age
 from awml_deploy_ros.health import Health, HealthLimits, HealthMonitor, Level
 from awml_deploy_ros.latency import RollingLatency
 from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle, warm_up, with_options
+from awml_deploy_ros.namesakes import Namesakes
 from awml_deploy_ros.outputs import OutputSet
 from awml_deploy_ros.outputs.base import OutputContext
 from awml_deploy_ros.parameters import (
@@ -42,7 +42,7 @@ from awml_deploy_ros.parameters import (
     model_specs,
     pipeline_options,
 )
-from awml_deploy_ros.process import FatalErrors, run_node
+from awml_deploy_ros.process import FatalErrors, node_parser, run_node
 from awml_deploy_ros.qos_events import lost_message_events
 from awml_deploy_ros.topics import POINT_CLOUD
 from awml_deploy_ros.worker import InferenceWorker
@@ -72,6 +72,7 @@ class CenterPointNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._configure_error = ""
         self._finalized = False
+        self._namesakes = Namesakes(self)
         interval_ms = self.get_parameter("diagnostics.validation_callback_interval_ms").value
         self._diagnostics = DiagnosticsPublisher(self, interval_ms * 1e-3, self._judge)
 
@@ -245,9 +246,11 @@ class CenterPointNode(LifecycleNode):
             state = "finalized" if self._finalized else "unconfigured"
             error = "" if self._finalized else self._configure_error
             health = Health(Level.ERROR, error) if error else Health(Level.OK, state)
+            health = self._namesakes.judge(health, now_ns)
             return health, (modelless_status(name, state, health),)
         active = self._worker is not None
         health = self._monitor.judge(now_ns, self._limits()) if active else Health(Level.OK, "inactive")
+        health = self._namesakes.judge(health, now_ns)
         identity = self._model.identity
         state = "active" if active else "inactive"
         return health, (
@@ -289,11 +292,7 @@ class CenterPointNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
-    parser = argparse.ArgumentParser(
-        prog="centerpoint_node",
-        description=__doc__,
-        epilog="Parameters, parameter files and remaps are ROS 2's: they follow --ros-args.",
-    )
+    parser = node_parser("centerpoint_node", __doc__)
     return run_node(parser, lambda fatal, _: CenterPointNode(fatal), args)
 
 

@@ -57,6 +57,15 @@ class FatalErrors:
         return True
 
 
+def node_parser(program: str, description: str | None) -> ArgumentParser:
+    """The parser of a node that takes all it needs from ROS 2."""
+    return ArgumentParser(
+        prog=program,
+        description=description,
+        epilog="Parameters, parameter files and remaps are ROS 2's: they follow --ros-args.",
+    )
+
+
 def run(
     parser: ArgumentParser,
     body: Callable[[FatalErrors, Namespace], None],

@@ -3,19 +3,20 @@
 ``FAKE_FAILURE=1`` makes inference raise a bug, ``FAKE_INFER_S`` is how long a frame takes [s].
 """
 
-import argparse
 import os
 import sys
 
 from fakes import FakeModels, FakeState
 
 from awml_deploy_ros.centerpoint_node import CenterPointNode
-from awml_deploy_ros.process import run_node
+from awml_deploy_ros.process import node_parser, run_node
 
 if __name__ == "__main__":
     bug = ZeroDivisionError("a bug") if os.environ.get("FAKE_FAILURE") else None
     state = FakeState(failure=bug, infer_s=float(os.environ.get("FAKE_INFER_S", "0")))
     models = FakeModels(state)
     sys.exit(
-        run_node(argparse.ArgumentParser(), lambda fatal, _: CenterPointNode(fatal, open_model=models))
+        run_node(
+            node_parser("fake_node", __doc__), lambda fatal, _: CenterPointNode(fatal, open_model=models)
+        )
     )

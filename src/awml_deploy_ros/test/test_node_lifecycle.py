@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import rclpy
 from awml_deploy_msgs.msg import DetectionFrame
 from clouds import cloud_of, truncated_cloud
 from diagnostic_msgs.msg import DiagnosticArray
@@ -224,6 +225,18 @@ def test_a_node_that_cannot_be_configured_stays_unconfigured(capfd) -> None:
         assert "ParameterError" in diagnostics[-1].status[0].message
         assert h.fatal.error is None
     assert "ParameterError: node parameters" in capfd.readouterr().err
+
+
+def test_a_node_of_the_same_name_is_a_warning() -> None:
+    with Harness() as h:
+        diagnostics = h.collect(DiagnosticArray, "/diagnostics")
+        h.configure()
+        assert wait_until(lambda: diagnostics and diagnostics[-1].status[0].message == "inactive")
+        other = rclpy.create_node("centerpoint", namespace="ns")
+        assert wait_until(lambda: "another node is named /ns/" in diagnostics[-1].status[0].message)
+        assert diagnostics[-1].status[0].level == b"\x01"
+        other.destroy_node()
+        assert wait_until(lambda: diagnostics[-1].status[0].message == "inactive")
 
 
 def test_a_missing_message_package_is_a_clear_error(monkeypatch, capfd) -> None:

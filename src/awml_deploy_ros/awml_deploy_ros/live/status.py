@@ -58,7 +58,7 @@ def configure_problem(message: Any, node_name: str) -> str:
     """Why a node could not be configured, by a DiagnosticArray; empty if that is not what it says."""
     for status in message.status:
         values = {entry.key: entry.value for entry in status.values}
-        failed = values.get("state") == "unconfigured" and bytes(status.level) != bytes([Level.OK])
+        failed = values.get("state") == "unconfigured" and bytes(status.level) == bytes([Level.ERROR])
         if status.name == processing_name(node_name) and failed:
             return str(status.message)
     return ""

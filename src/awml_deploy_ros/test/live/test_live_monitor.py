@@ -61,7 +61,7 @@ def test_a_node_that_could_not_be_configured_says_why() -> None:
     message = DiagnosticArray(status=[status])
     assert configure_problem(message, NODE) == "no bundle"
     assert configure_problem(message, "/other") == ""
-    status.level = b"\x00"
+    status.level = b"\x01"
     assert configure_problem(message, NODE) == ""
 
 
