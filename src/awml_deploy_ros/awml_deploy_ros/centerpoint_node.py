@@ -81,7 +81,6 @@ class CenterPointNode(LifecycleNode):
         if not self.get_parameter("autostart").value:
             return
         configured = self.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        # Loading a model takes seconds: whoever pressed Ctrl-C meanwhile wants no clouds.
         if configured and not self._fatal.stop.is_set():
             self.trigger_activate()
 

@@ -19,7 +19,7 @@ _DROPS: Mapping[DropReason, str] = MappingProxyType(
 
 PROCESSING_KEYS: Mapping[str, str] = MappingProxyType(
     {
-        "state": "unconfigured, inactive or active; without a model the only key.",
+        "state": "unconfigured, inactive, active or finalized; without a model the only key.",
         "processing_time_ms": "Processing time of the last frame [ms]; empty before the first.",
         "received": "Clouds handed to the node since it was configured.",
         "processed": "Clouds turned into detections.",
