@@ -67,6 +67,7 @@ def test_hints_fit_the_installation(distro: str, package: str, expected: str) ->
     assert doctor._ros_hint(package, distro).endswith(expected)
 
 
+@pytest.mark.usefixtures("toy")
 def test_what_export_and_the_node_need_is_all_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_none_cpp")
     packages = {"torch": "2", "onnx": "1", "onnxscript": "1"}
