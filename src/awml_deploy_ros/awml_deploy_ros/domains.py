@@ -18,8 +18,6 @@ _PORTS = 250
 """UDP ports of one domain, by the DDS interoperability protocol."""
 _LOCAL_PORT = re.compile(r"^\s*\d+: [0-9A-F]+:([0-9A-F]{4}) ", re.MULTILINE)
 
-_reserved: list[socket.socket] = []
-
 
 def reserve_domain_id() -> int:
     """A domain that no other process on this machine uses or reserves, until this process ends.
@@ -40,7 +38,8 @@ def reserve_domain_id() -> int:
         except OSError:
             name.close()
             continue
-        _reserved.append(name)
+        # The descriptor stays open until the process ends.
+        name.detach()
         return domain_id
     raise ProcessError(
         "ROS domain",
