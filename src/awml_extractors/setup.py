@@ -15,7 +15,14 @@ setup(
     ],
     zip_safe=False,
     python_requires=">=3.10",
-    install_requires=["awml_deploy_core", "numba>=0.59", "numpy>=1.24", "pydantic>=2.8", "PyYAML>=6"],
+    install_requires=[
+        "awml_deploy_core",
+        "numba>=0.59",
+        "numpy>=1.24",
+        "pydantic>=2.8",
+        "PyYAML>=6",
+        "typing_extensions>=4.5",
+    ],
     extras_require={
         "bags": ["rosbags>=0.11"],
         "train": ["torch>=2.5"],
