@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -86,7 +79,7 @@ class CenterPointConfig(_Frozen):
     """Most points of a pillar that the encoder sees; further ones are left out."""
     center_offset_dims: Literal[2, 3] = 2
     """Whether the offset to the pillar centre has x, y (C = 9) or x, y, z (C = 10, 11)."""
-    pfn_channels: tuple[Positive, Positive] = (32, 32)
+    pfn_channels: tuple[Width, Positive] = (32, 32)
     """Features after each of the two layers; the first must be even, half of it is the maximum."""
     backbone_channels: tuple[Width, Width, Width] = (64, 128, 256)
     """Channels of the convolutions, by stage."""

@@ -198,6 +198,7 @@ def test_running_a_bundle_does_not_import_torch() -> None:
         ("backbone_strides", [10**20, 2, 2]),
         ("backbone_layers", [1, 10**8, 1]),
         ("head_channels", 10**8),
+        ("pfn_channels", [10**12, 16]),
     ],
 )
 def test_values_far_beyond_any_model_are_problems_of_their_key(key: str, value: object) -> None:
