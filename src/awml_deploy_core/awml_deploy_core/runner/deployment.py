@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ class DeploymentRunner:
             DatasetError, BagError: A source of samples is missing or malformed.
         """
         section = self._deploy.verification
-        self._warn_of_differences(self._open_bundle())
+        bundle = self._open_bundle()
         opened = [self._loaded.family.open_samples(source) for source in section.samples]
         samples = ChosenSamples(
             list(zip(source_names(section.samples), opened, strict=True)),
@@ -117,7 +118,7 @@ class DeploymentRunner:
             section.seed,
         )
         orchestrator = VerificationOrchestrator(
-            self._open_endpoint,
+            partial(self._open_endpoint, bundle),
             TensorComparator(section.tolerances),
             DetectionsComparator(section.tolerances.boxes),
             self._progress,
@@ -139,10 +140,10 @@ class DeploymentRunner:
         section, runtime = self._deploy.infer, self._deploy.runtime
         if section.source is None:
             raise ConfigError("infer.source", "is empty", expected="a cloud, a folder of clouds or a bag")
-        self._warn_of_differences(self._open_bundle())
+        bundle = self._open_bundle()
         samples = self._loaded.family.open_samples(section.source, section.limit)
         endpoint = Endpoint(runtime.backend, DeviceSpec.parse(runtime.device))
-        with self._open_endpoint(endpoint) as pipeline:
+        with self._open_endpoint(bundle, endpoint) as pipeline:
             return run_inference(
                 pipeline,
                 samples,
@@ -154,13 +155,15 @@ class DeploymentRunner:
             )
 
     def _open_bundle(self) -> ModelBundle:
-        return ModelBundle.open(self._artifacts.resolve_onnx_artifact().path)
+        bundle = ModelBundle.open(self._artifacts.resolve_onnx_artifact().path)
+        self._warn_of_differences(bundle)
+        return bundle
 
-    def _open_endpoint(self, endpoint: Endpoint) -> InferencePipeline[Any, Any]:
+    def _open_endpoint(self, bundle: ModelBundle, endpoint: Endpoint) -> InferencePipeline[Any, Any]:
         runtime = self._deploy.runtime
         uses_module = endpoint.backend == PYTORCH
         return open_pipeline(
-            self._artifacts.resolve_onnx_artifact().path,
+            bundle,
             endpoint.backend,
             endpoint.device,
             runtime.options,

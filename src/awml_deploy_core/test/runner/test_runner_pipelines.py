@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_family import ToyFamily, write_checkpoint
+from toy_family import ToyFamily
 
 from awml_deploy_core.artifacts.bundle import ModelBundle
-from awml_deploy_core.config import load_mapping
+from awml_deploy_core.config import LoadedConfig
 from awml_deploy_core.errors import ArtifactError, ConfigError, ParameterError
 from awml_deploy_core.runner import open_pipeline
 from awml_deploy_core.runner.deployment import DeploymentRunner
@@ -39,16 +39,7 @@ assert not banned, banned
 
 
 @pytest.fixture
-def bundle(tmp_path: Path, toy: ToyFamily) -> Path:
-    write_checkpoint(tmp_path / "weights.pth")
-    content = {
-        "name": "demo",
-        "model": {"family": "toy"},
-        "checkpoint_path": "weights.pth",
-        "work_dir": "out",
-        "export": {"onnx": {"simplify": False, "graph_capture": "torchscript"}},
-    }
-    loaded = load_mapping(content, tmp_path)
+def bundle(loaded: LoadedConfig) -> Path:
     DeploymentRunner(loaded).export()
     return loaded.deploy.bundle
 
