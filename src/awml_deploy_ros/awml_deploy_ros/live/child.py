@@ -27,7 +27,8 @@ def _end_with_parent() -> None:
 class ChildProcess:
     """A program of this package, its output in a log file.
 
-    As a context manager it never leaves the process behind; nor does a parent that is killed.
+    As a context manager it never leaves the process behind; nor does a parent that is killed. The
+    kernel takes the end of the thread that starts it for the parent's end.
 
     Args:
         program: What to run: a name that ``python -m awml_deploy_ros`` knows.
