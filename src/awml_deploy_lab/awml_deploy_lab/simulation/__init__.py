@@ -1,0 +1,1 @@
+"""Randomised street scenes, seen by a spinning LiDAR that drives through them."""

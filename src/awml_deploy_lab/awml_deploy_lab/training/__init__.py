@@ -1,0 +1,1 @@
+"""The recipe that trains the demo models on simulated scenes."""
