@@ -99,6 +99,10 @@ class ParameterError(AwmlDeployError):
     """A run-time option or ROS parameter is invalid."""
 
 
+class EvaluationError(AwmlDeployError):
+    """Detections and ground truth do not belong together or say nothing about a model."""
+
+
 class MissingDependencyError(AwmlDeployError):
     """An optional package is needed but not installed."""
 
