@@ -83,9 +83,7 @@ def test_all_figures_are_those_of_the_devkit(case: dict[str, Any]) -> None:
 
 def test_the_fixture_holds_what_it_is_for() -> None:
     cases = {case["name"]: case for case in FIXTURE["cases"]}
-    scores = [
-        score for part in cases["ties in score"]["frames"] for score in part["detections"]["scores"]
-    ]
+    scores = [score for part in cases["ties in score"]["frames"] for score in part["detections"]["scores"]]
     assert len(set(scores)) < len(scores) / 5
     unmeasured = cases["degenerate"]["expected"]["classes"]
     assert unmeasured["car"]["num_predictions"] > 0
