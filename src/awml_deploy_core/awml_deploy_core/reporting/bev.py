@@ -177,6 +177,7 @@ def _draw_legends(figure: Figure, axes: Axes, legends: Sequence[Sequence[Line2D]
             frameon=False,
             labelcolor=INK,
         )
-        # Axes keep only their last legend by themselves.
-        axes.add_artist(legend)
+        if handles is not legends[-1]:
+            # Axes keep only their last legend by themselves.
+            axes.add_artist(legend)
         lines += _legend_lines(handles)

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ArtifactError, MissingDependencyError
+from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.points import PointColumns
 from awml_deploy_core.reporting import bev
 from awml_deploy_core.reporting.bev import BevView, box_corners, render_bev, write_bev
+from awml_deploy_core.reporting.bev_ground_truth import GroundTruthLayer
 
 CLASSES = ("CAR", "PEDESTRIAN")
 SMALL = BevView((-20.0, 20.0), (-20.0, 20.0), pixels=500)
@@ -92,6 +94,61 @@ def test_boxes_and_points_change_the_picture() -> None:
     with_box = pixels(render_bev(cloud(0), boxes((5.0, 0.0, 4.0, 2.0, 0.0)), view=SMALL))
     assert (bare != with_points).any(axis=-1).sum() > 500
     assert (bare != with_box).any(axis=-1).sum() > 100
+
+
+def truth(of: Detections, num_points: int = -1) -> GroundTruth:
+    n = len(of)
+    return GroundTruth(of, np.full(n, num_points, np.int32), np.full(n, -1, np.int32))
+
+
+def red(png: bytes) -> int:
+    """Number of pixels as red as what is missed or found where nothing is."""
+    image = pixels(png)
+    return int(((image[..., 0] > 0.85) & (image[..., 1] < 0.3) & (image[..., 2] < 0.3)).sum())
+
+
+def test_ground_truth_shows_what_is_missed_and_what_is_not_there() -> None:
+    found = boxes((5.0, 0.0, 4.0, 2.0, 0.0))
+    same, elsewhere = truth(found), truth(boxes((-8.0, 3.0, 4.0, 2.0, 0.0)))
+    bare = pixels(render_bev(cloud(0), found, view=SMALL))
+    right = render_bev(cloud(0), found, ground_truth=same, view=SMALL)
+    wrong = render_bev(cloud(0), found, ground_truth=elsewhere, view=SMALL)
+    # One more line of legend, whose red entries both pictures have.
+    assert pixels(right).shape[0] > bare.shape[0]
+    assert red(wrong) > red(right) + 50
+    unseen = render_bev(cloud(0), found, ground_truth=truth(elsewhere.boxes, num_points=0), view=SMALL)
+    assert red(right) < red(unseen) < red(wrong)
+    assert red(render_bev(cloud(0), found, ground_truth=elsewhere, match_distance=20.0, view=SMALL)) == red(
+        right
+    )
+
+
+def test_ground_truth_is_in_the_default_view() -> None:
+    far = truth(boxes((120.0, 5.0, 4.0, 2.0, 0.0)))
+    here = boxes((5.0, 0.0, 4.0, 2.0, 0.0))
+    assert render_bev(cloud(), here, ground_truth=far) != render_bev(
+        cloud(), here, ground_truth=far, view=BevView.around(cloud(), [here])
+    )
+
+
+def test_ground_truth_layer_counts_every_box_once() -> None:
+    there = boxes(*((x, 0.0, 4.0, 2.0, 0.0) for x in (0.0, 10.0, 20.0)))
+    points = np.array([5, 5, 0], np.int32)
+    layer = GroundTruthLayer.of(
+        boxes((0.5, 0.0, 4.0, 2.0, 0.0), (-9.0, 0.0, 4.0, 2.0, 0.0)),
+        GroundTruth(there, points, np.full(3, -1, np.int32)),
+        match_distance=2.0,
+    )
+    assert layer.found.tolist() == [True, False, False]
+    assert layer.hidden.tolist() == [False, False, True]
+    assert layer.false_positives.centers[:, 0].tolist() == [-9.0]
+    pytest.importorskip("matplotlib")
+    assert [handle.get_label() for handle in layer.legend_handles()] == [
+        "ground truth, found: 1",
+        "ground truth, missed: 1",
+        "ground truth, not counted: 1",
+        "detection of nothing: 1",
+    ]
 
 
 def test_points_that_are_not_finite_or_out_of_view_are_left_out() -> None:
