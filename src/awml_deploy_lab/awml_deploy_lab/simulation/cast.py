@@ -7,16 +7,12 @@ cylinder), the ground by Newton's method.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numba
 import numpy as np
-import numpy.typing as npt
 
-from awml_deploy_lab.simulation.lidar import Lidar
 from awml_deploy_lab.simulation.primitives import CYLINDER, ELLIPSOID
-from awml_deploy_lab.simulation.view import SweepView
 
 NOTHING, GROUND = -2, -1
 """Numbers of no body."""
@@ -25,38 +21,6 @@ _NEWTON_STEPS = 4
 _PI = np.float32(np.pi)
 _FAR = np.float32(1e30)
 _TINY = np.float32(1e-9)
-
-
-@dataclass(frozen=True, eq=False)
-class Echoes:
-    """The first surface on every beam's way."""
-
-    distance: npt.NDArray[np.float32]
-    """float32 [columns, beams] [m]; ``max_range`` where there is nothing."""
-    body: npt.NDArray[np.int32]
-    """int32 [columns, beams]: number of the body in the street, or GROUND, or NOTHING."""
-    reflectivity: npt.NDArray[np.float32]
-    """float32 [columns, beams]: 0 to 1."""
-
-
-def cast(view: SweepView, rows: npt.NDArray[np.float32], lidar: Lidar, seed: int) -> Echoes:
-    """Cast all rays of a revolution.
-
-    Args:
-        view: Bodies, firings and ground.
-        rows: Primitives of the street.
-        lidar: The sensor.
-        seed: Of which beams pass a porous primitive, 0 to 2^31 - 1.
-    """
-    shape = (lidar.columns, lidar.beams)
-    distance = np.empty(shape, np.float32)
-    body = np.empty(shape, np.int32)
-    reflectivity = np.empty(shape, np.float32)
-    limits = np.array([lidar.min_range, lidar.max_range], np.float32)
-    _cast_columns(
-        view.bodies, rows, view.columns, lidar.beam_table(), view.ground, limits, seed, distance, body, reflectivity
-    )
-    return Echoes(distance, body, reflectivity)
 
 
 @numba.njit(nogil=True, inline="always")
@@ -142,38 +106,55 @@ def _meet_primitive(p: Any, ox: Any, oy: Any, oz: Any, dx: Any, dy: Any, dz: Any
 
 
 @numba.njit(nogil=True, parallel=True, cache=True)
-def _cast_columns(
+def cast_tables(
     bodies: Any,
     rows: Any,
     columns: Any,
     beams: Any,
-    ground: Any,
-    limits: Any,
-    seed: int,
+    grounds: Any,
+    sensors: Any,
+    starts: Any,
+    column_sweep: Any,
     distance: Any,
     body: Any,
     reflectivity: Any,
 ) -> None:
+    """Fill ``distance``, ``body`` and ``reflectivity`` of all rays.
+
+    The arguments are the arrays of :class:`awml_deploy_lab.simulation.rays.RevolutionTables` and
+    those of the rays.
+    """
     for column in numba.prange(len(columns)):
-        firing = columns[column]
+        sweep = column_sweep[column]
+        first_body, num_bodies, first_row = starts[sweep, 0], starts[sweep, 1], starts[sweep, 2]
+        first_column, num_beams, first_beam = starts[sweep, 3], starts[sweep, 4], starts[sweep, 5]
+        first_ray, seed = starts[sweep, 6], starts[sweep, 7]
+        max_range, min_range = sensors[sweep, 3], sensors[sweep, 4]
+        firing, ground = columns[column], grounds[sweep]
         tau = firing[0]
         ox, oy, oz = firing[3], firing[4], firing[5]
-        met = np.empty(len(bodies), np.int32)
+        met = np.empty(num_bodies, np.int32)
         count = 0
-        for k in range(len(bodies)):
+        for k in range(first_body, first_body + num_bodies):
             apart = abs(bodies[k, 13] - firing[15])
             if min(apart, 2 * _PI - apart) < bodies[k, 14]:
                 met[count] = k
                 count += 1
-        for beam in range(len(beams)):
-            ce, se, co, so = beams[beam, 0], beams[beam, 1], beams[beam, 2], beams[beam, 3]
+        for beam in range(num_beams):
+            ce, se = beams[first_beam + beam, 0], beams[first_beam + beam, 1]
+            co, so = beams[first_beam + beam, 2], beams[first_beam + beam, 3]
+            ray = (column - first_column) * num_beams + beam
             sx = ce * (firing[1] * co - firing[2] * so)
             sy = ce * (firing[2] * co + firing[1] * so)
             dx = firing[6] * sx + firing[7] * sy + firing[8] * se
             dy = firing[9] * sx + firing[10] * sy + firing[11] * se
             dz = firing[12] * sx + firing[13] * sy + firing[14] * se
-            best = _meet_ground(ground, ox, oy, oz, dx, dy, dz, limits[1])
-            owner, shade = (GROUND, np.float32(GROUND_REFLECTIVITY)) if best < limits[1] else (NOTHING, np.float32(0.0))
+            best = _meet_ground(ground, ox, oy, oz, dx, dy, dz, max_range)
+            owner, shade = (
+                (GROUND, np.float32(GROUND_REFLECTIVITY))
+                if best < max_range
+                else (NOTHING, np.float32(0.0))
+            )
             flat = dx * dx + dy * dy
             for at in range(count):
                 b = bodies[met[at]]
@@ -184,7 +165,7 @@ def _cast_columns(
                     continue
                 root = np.sqrt(root)
                 enter, leave = (-along - root) / flat, (-along + root) / flat
-                if leave < limits[0] or enter > best:
+                if leave < min_range or enter > best:
                     continue
                 z0, z1 = pz + dz * max(enter, np.float32(0.0)), pz + dz * leave
                 if max(z0, z1) < b[9] or min(z0, z1) > b[10]:
@@ -194,12 +175,11 @@ def _cast_columns(
                 ex, ey = cos * dx + sin * dy, cos * dy - sin * dx
                 first = int(b[11])
                 for row in range(first, first + int(b[12])):
-                    t = _meet_primitive(rows[row], lx, ly, pz, ex, ey, dz)
-                    if t < best and t > limits[0]:
-                        porous = rows[row, 13]
-                        ray = column * len(beams) + beam
+                    t = _meet_primitive(rows[first_row + row], lx, ly, pz, ex, ey, dz)
+                    if t < best and t > min_range:
+                        porous = rows[first_row + row, 13]
                         if porous == np.float32(0.0) or _chance(seed, ray, row) >= porous:
-                            best, owner, shade = t, int(b[15]), rows[row, 12]
-            distance[column, beam] = best
-            body[column, beam] = owner
-            reflectivity[column, beam] = shade
+                            best, owner, shade = t, int(b[15]), rows[first_row + row, 12]
+            distance[first_ray + ray] = best
+            body[first_ray + ray] = owner
+            reflectivity[first_ray + ray] = shade

@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 
 from awml_deploy_core.ground_truth import GroundTruth
-from awml_deploy_lab.simulation.cast import Echoes, cast
 from awml_deploy_lab.simulation.lidar import Lidar
 from awml_deploy_lab.simulation.parameters import TRAINING, SceneParameters
-from awml_deploy_lab.simulation.returns import Rays, Returns, sense, sensor_values
+from awml_deploy_lab.simulation.rays import Revolution, RevolutionTables, cast
+from awml_deploy_lab.simulation.returns import sense
 from awml_deploy_lab.simulation.street import make_street
 from awml_deploy_lab.simulation.sweep import SimulatedSweep
-from awml_deploy_lab.simulation.view import SweepView, ego_pose, make_view
+from awml_deploy_lab.simulation.view import ego_pose, make_view
 
 START_NS = 1_700_000_000_000_000_000
 _CHECK_EVERY = 0.4
@@ -68,10 +68,10 @@ class SimulatedDrive:
         lidar = self.lidar
         view = make_view(self.street, lidar, index * lidar.period)
         chance = np.random.SeedSequence([self.seed, index]).generate_state(2)
-        echoes = cast(view, self.street.rows, lidar, int(chance[0] >> 1))
-        returns = self._sense(view, echoes, int(chance[1]))
+        rays = cast(RevolutionTables.of([Revolution(view, self.street.rows, lidar, int(chance[0] >> 1))]))
+        returns = sense(rays, torch.Generator().manual_seed(int(chance[1])))
         ray = returns.ray.numpy()
-        hits = echoes.body.reshape(-1)[ray]
+        hits = rays.body.numpy()[ray]
         counts = np.bincount(hits[hits >= 0], minlength=len(self.street.labels))
         truth = GroundTruth(view.boxes, counts[view.box_body].astype(np.int32), view.box_body)
         return SimulatedSweep(
@@ -85,15 +85,3 @@ class SimulatedDrive:
             pose=view.pose.matrix(),
             lidar_to_base=lidar.mounting(),
         )
-
-    def _sense(self, view: SweepView, echoes: Echoes, seed: int) -> Returns:
-        lidar = self.lidar
-        rays = Rays(
-            torch.from_numpy(echoes.distance.reshape(-1)),
-            torch.from_numpy(echoes.body.reshape(-1)),
-            torch.from_numpy(echoes.reflectivity.reshape(-1)),
-            torch.from_numpy(view.columns).repeat_interleave(lidar.beams, dim=0),
-            torch.from_numpy(lidar.beam_table()).repeat(lidar.columns, 1),
-            torch.tensor([sensor_values(lidar)], dtype=torch.float32),
-        )
-        return sense(rays, torch.Generator().manual_seed(seed))

@@ -33,7 +33,12 @@ class Ground:
             number = 2 * math.pi / length
             amplitude = rng.uniform(0.0, roughness) / number
             waves.append(
-                (amplitude, number * math.cos(direction), number * math.sin(direction), rng.uniform(0.0, 6.28))
+                (
+                    amplitude,
+                    number * math.cos(direction),
+                    number * math.sin(direction),
+                    rng.uniform(0.0, 6.28),
+                )
             )
         a, b = rng.uniform(-slope, slope, 2)
         return cls((float(a), float(b)), tuple(waves))

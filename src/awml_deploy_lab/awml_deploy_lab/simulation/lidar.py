@@ -92,7 +92,9 @@ def denser_at_horizon(beams: int, low: float, high: float, power: float = 1.6) -
 
 
 LIDARS: dict[str, Lidar] = {
-    "hdl64": Lidar(evenly(32, -24.33, -8.87) + evenly(32, -8.33, 2.0), columns=2000, position=(0.8, 0.0, 1.73)),
+    "hdl64": Lidar(
+        evenly(32, -24.33, -8.87) + evenly(32, -8.33, 2.0), columns=2000, position=(0.8, 0.0, 1.73)
+    ),
     "hdl32": Lidar(evenly(32, -30.67, 10.67), columns=1084, position=(0.9, 0.0, 1.84)),
     "vlp16": Lidar(evenly(16, -15.0, 15.0), columns=1800),
     "os64": Lidar(evenly(64, -22.5, 22.5), columns=2048),

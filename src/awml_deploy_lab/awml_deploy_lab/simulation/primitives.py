@@ -38,7 +38,14 @@ def box(
 ) -> Row:
     """A tapered box from the extents of its bottom, turned by ``yaw`` about its centre."""
     return (
-        *(TAPERED_BOX, (x[0] + x[1]) / 2, (y[0] + y[1]) / 2, (z[0] + z[1]) / 2, math.cos(yaw), math.sin(yaw)),
+        *(
+            TAPERED_BOX,
+            (x[0] + x[1]) / 2,
+            (y[0] + y[1]) / 2,
+            (z[0] + z[1]) / 2,
+            math.cos(yaw),
+            math.sin(yaw),
+        ),
         *((x[1] - x[0]) / 2, (y[1] - y[0]) / 2, (z[1] - z[0]) / 2, *taper, reflectivity, transmittance),
     )
 

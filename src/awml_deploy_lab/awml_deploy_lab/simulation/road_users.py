@@ -23,7 +23,9 @@ _GLASS = 0.4
 
 def _wheels(positions: tuple[float, ...], width: float, radius: float, thickness: float) -> list[Row]:
     return [
-        ellipsoid((x, side * (width - thickness) / 2, radius), (radius, thickness / 2, radius), reflectivity=_TYRE)
+        ellipsoid(
+            (x, side * (width - thickness) / 2, radius), (radius, thickness / 2, radius), reflectivity=_TYRE
+        )
         for x in positions
         for side in (-1, 1)
     ]
@@ -81,14 +83,24 @@ def car(rng: np.random.Generator, scale: float = 1.0) -> Body:
         ),
         box((cabin[0] + 0.5, cabin[1] - 0.9), (-side + 0.25, side - 0.25), (waist - 0.3, waist + 0.25)),
         *(
-            box((0.2 * length, 0.2 * length + 0.15), (s * side - 0.08, s * side + 0.1), (waist, waist + 0.14), reflectivity=paint)
+            box(
+                (0.2 * length, 0.2 * length + 0.15),
+                (s * side - 0.08, s * side + 0.1),
+                (waist, waist + 0.14),
+                reflectivity=paint,
+            )
             for s in (-1, 1)
         ),
         *_wheels((0.31 * length, -0.29 * length), width, rng.uniform(0.29, 0.37), 0.2),
     ]
     if style == 5:
         rows += [
-            box((-half, cabin[0]), (s * side - 0.05, s * side + 0.05), (waist, waist + 0.15), reflectivity=paint)
+            box(
+                (-half, cabin[0]),
+                (s * side - 0.05, s * side + 0.05),
+                (waist, waist + 0.15),
+                reflectivity=paint,
+            )
             for s in (-1, 1)
         ]
     return Body.of((length, width, height), rows)
@@ -108,7 +120,13 @@ def truck(rng: np.random.Generator, scale: float = 1.0) -> Body:
     rear = half - cab - rng.uniform(0.1, 0.4)
     axles = (half - 0.9, -half + 1.2) if small else (half - 1.2, -half + 2.6, -half + 1.4)
     rows = [
-        box((half - cab, half), (-side, side), (0.4, 0.55 * top), taper=(0.03, 0.0, 0.02), reflectivity=paint),
+        box(
+            (half - cab, half),
+            (-side, side),
+            (0.4, 0.55 * top),
+            taper=(0.03, 0.0, 0.02),
+            reflectivity=paint,
+        ),
         box(
             (half - cab, half - 0.03),
             (-side, side),
@@ -117,7 +135,13 @@ def truck(rng: np.random.Generator, scale: float = 1.0) -> Body:
             reflectivity=0.25,
             transmittance=0.5 * _GLASS,
         ),
-        box((half - cab, half - 0.3), (-side + 0.1, side - 0.1), (0.86 * top, top), taper=(0.3, 0.0, 0.1), reflectivity=paint),
+        box(
+            (half - cab, half - 0.3),
+            (-side + 0.1, side - 0.1),
+            (0.86 * top, top),
+            taper=(0.3, 0.0, 0.1),
+            reflectivity=paint,
+        ),
         box((half - cab + 0.1, half - 0.7), (-side + 0.2, side - 0.2), (0.6, 0.7 * top)),
         box((-half, half - cab), (-0.5, 0.5), (0.5, bed), reflectivity=0.2),
         box((-half, rear), (-side, side), (bed - 0.12, bed), reflectivity=0.3),
@@ -129,19 +153,33 @@ def truck(rng: np.random.Generator, scale: float = 1.0) -> Body:
     elif kind < 0.75:
         wall = bed + rng.uniform(0.4, 1.0)
         rows += [
-            box((-half, rear), (s * side - 0.05, s * side + 0.05), (bed, wall), reflectivity=load) for s in (-1, 1)
+            box((-half, rear), (s * side - 0.05, s * side + 0.05), (bed, wall), reflectivity=load)
+            for s in (-1, 1)
         ]
         rows.append(box((-half, -half + 0.08), (-side, side), (bed, wall), reflectivity=load))
-        rows.append(box((-half + 0.1, rear - 0.1), (-side + 0.1, side - 0.1), (bed, wall - 0.2), taper=(0.4, 0.4, 0.2)))
+        rows.append(
+            box(
+                (-half + 0.1, rear - 0.1),
+                (-side + 0.1, side - 0.1),
+                (bed, wall - 0.2),
+                taper=(0.4, 0.4, 0.2),
+            )
+        )
         height = max(top, wall)
     elif kind < 0.9:
         for start in np.linspace(-half + 0.2, rear - 1.3, rng.integers(1, 4)):
             rise = rng.uniform(0.4, height - bed)
-            rows.append(box((start, start + 1.2), (-side + 0.2, side - 0.2), (bed, bed + rise), reflectivity=load))
+            rows.append(
+                box((start, start + 1.2), (-side + 0.2, side - 0.2), (bed, bed + rise), reflectivity=load)
+            )
         height = max(top, height - 0.3)
     else:
         radius = (height - bed) / 2
-        rows.append(ellipsoid(((rear - half) / 2, 0.0, bed + radius), ((rear + half) / 2, side, radius), reflectivity=load))
+        rows.append(
+            ellipsoid(
+                ((rear - half) / 2, 0.0, bed + radius), ((rear + half) / 2, side, radius), reflectivity=load
+            )
+        )
     return Body.of((length, width, height), rows)
 
 
@@ -165,10 +203,21 @@ def bus(rng: np.random.Generator, scale: float = 1.0) -> Body:
             reflectivity=0.3,
             transmittance=_GLASS,
         ),
-        box((-half + 0.03, half - nose * lintel), (-side + 0.03, side - 0.03), (lintel, height), taper=(0.3, 0.1, 0.1), reflectivity=paint),
+        box(
+            (-half + 0.03, half - nose * lintel),
+            (-side + 0.03, side - 0.03),
+            (lintel, height),
+            taper=(0.3, 0.1, 0.1),
+            reflectivity=paint,
+        ),
         box((-half + 0.6, half - 2.0), (-side + 0.2, -0.35), (0.6, sill + 0.35)),
         box((-half + 0.6, half - 2.0), (0.35, side - 0.2), (0.6, sill + 0.35)),
-        *_wheels((half - (1.2 if mini else 2.6), -half + (1.4 if mini else 2.9)), width, 0.4 if mini else 0.5, 0.3),
+        *_wheels(
+            (half - (1.2 if mini else 2.6), -half + (1.4 if mini else 2.9)),
+            width,
+            0.4 if mini else 0.5,
+            0.3,
+        ),
     ]
     return Body.of((length, width, height), rows)
 
@@ -197,7 +246,9 @@ def cyclist(rng: np.random.Generator, scale: float = 1.0) -> Body:
             box((-half + 0.15, -0.05), (-0.15, 0.15), (seat - 0.2, seat), taper=(0.3, 0.3, 0.1)),
         ]
         if rng.random() < 0.5:
-            rows.append(box((half - 0.6, half - 0.35), (-0.25, 0.25), (0.6, bar + 0.2), taper=(0.4, -0.2, 0.1)))
+            rows.append(
+                box((half - 0.6, half - 0.35), (-0.25, 0.25), (0.6, bar + 0.2), taper=(0.4, -0.2, 0.1))
+            )
     else:
         rows += [
             box((-0.45, 0.4), (-0.03, 0.03), (wheel + 0.12, seat - 0.12), transmittance=0.5),
@@ -212,14 +263,26 @@ def cyclist(rng: np.random.Generator, scale: float = 1.0) -> Body:
         shoulders = rng.uniform(0.19, 0.24)
         hip = -0.18
         rows += [
-            ellipsoid((hip + forward, 0.0, seat + torso), (0.17, shoulders, torso + 0.06), reflectivity=cloth),
-            ellipsoid((hip + 1.6 * forward, 0.0, seat + 2 * torso + 0.16), (0.11, 0.1, 0.14), reflectivity=0.4),
+            ellipsoid(
+                (hip + forward, 0.0, seat + torso), (0.17, shoulders, torso + 0.06), reflectivity=cloth
+            ),
+            ellipsoid(
+                (hip + 1.6 * forward, 0.0, seat + 2 * torso + 0.16), (0.11, 0.1, 0.14), reflectivity=0.4
+            ),
         ]
         for side in (-1, 1):
             rows += [
                 ellipsoid((hip + 0.28, side * 0.13, seat - 0.02), (0.27, 0.09, 0.11), reflectivity=cloth),
-                ellipsoid((hip + 0.42 - 0.1 * side, side * 0.13, seat - 0.3), (0.09, 0.07, 0.28), reflectivity=cloth),
-                ellipsoid((hip + forward + 0.28, side * shoulders, seat + 1.45 * torso), (0.28, 0.06, 0.08), reflectivity=cloth),
+                ellipsoid(
+                    (hip + 0.42 - 0.1 * side, side * 0.13, seat - 0.3),
+                    (0.09, 0.07, 0.28),
+                    reflectivity=cloth,
+                ),
+                ellipsoid(
+                    (hip + forward + 0.28, side * shoulders, seat + 1.45 * torso),
+                    (0.28, 0.06, 0.08),
+                    reflectivity=cloth,
+                ),
             ]
         height = seat + 2 * torso + 0.3
     return Body.of((length, width, height), rows)
@@ -235,26 +298,55 @@ def pedestrian(rng: np.random.Generator, scale: float = 1.0) -> Body:
     hip, neck = 0.5 * height, 0.84 * height
     swing = rng.choice([-1.0, 1.0])
     rows = [
-        ellipsoid((0.0, 0.0, 0.93 * height), (0.1 * build, 0.085 * build, 0.075 * height), reflectivity=0.45),
-        ellipsoid((0.0, 0.0, (hip + neck) / 2), (0.14 * build, shoulders, 0.56 * (neck - hip)), reflectivity=cloth),
-        cylinder((0.0, 0.0), (0.13 * build, 0.17 * build), (hip - 0.1 * height, hip + 0.12 * height), reflectivity=trousers),
+        ellipsoid(
+            (0.0, 0.0, 0.93 * height), (0.1 * build, 0.085 * build, 0.075 * height), reflectivity=0.45
+        ),
+        ellipsoid(
+            (0.0, 0.0, (hip + neck) / 2), (0.14 * build, shoulders, 0.56 * (neck - hip)), reflectivity=cloth
+        ),
+        cylinder(
+            (0.0, 0.0),
+            (0.13 * build, 0.17 * build),
+            (hip - 0.1 * height, hip + 0.12 * height),
+            reflectivity=trousers,
+        ),
     ]
     for side in (-1, 1):
         foot = side * swing * stride / 2
         rows += [
-            cylinder((foot / 2, side * 0.09 * build), (0.085 * build, 0.08 * build), (0.25 * height, hip), reflectivity=trousers),
-            cylinder((foot, side * 0.09 * build), (0.07 * build, 0.065 * build), (0.0, 0.27 * height), reflectivity=trousers),
-            ellipsoid((-foot / 2, side * (shoulders + 0.05 * build), 0.62 * height), (0.07 * build + abs(foot) / 4, 0.055 * build, 0.17 * height), reflectivity=cloth),
+            cylinder(
+                (foot / 2, side * 0.09 * build),
+                (0.085 * build, 0.08 * build),
+                (0.25 * height, hip),
+                reflectivity=trousers,
+            ),
+            cylinder(
+                (foot, side * 0.09 * build),
+                (0.07 * build, 0.065 * build),
+                (0.0, 0.27 * height),
+                reflectivity=trousers,
+            ),
+            ellipsoid(
+                (-foot / 2, side * (shoulders + 0.05 * build), 0.62 * height),
+                (0.07 * build + abs(foot) / 4, 0.055 * build, 0.17 * height),
+                reflectivity=cloth,
+            ),
         ]
     length, width = max(0.32 * build, stride + 0.2 * build), 2 * shoulders + 0.2 * build
     extra = rng.random()
     if extra < 0.12:
-        rows.append(ellipsoid((-0.22 * build, 0.0, 0.7 * height), (0.13 * build, 0.16 * build, 0.15 * height)))
+        rows.append(
+            ellipsoid((-0.22 * build, 0.0, 0.7 * height), (0.13 * build, 0.16 * build, 0.15 * height))
+        )
         length += 0.12 * build
     elif extra < 0.17 and not child:
         rows += [
             box((0.5, 1.15), (-0.22, 0.22), (0.35, 0.75), taper=(0.2, 0.2, 0.1)),
-            *(ellipsoid((x, s * 0.2, 0.12), (0.12, 0.03, 0.12), reflectivity=_TYRE) for x in (0.55, 1.1) for s in (-1, 1)),
+            *(
+                ellipsoid((x, s * 0.2, 0.12), (0.12, 0.03, 0.12), reflectivity=_TYRE)
+                for x in (0.55, 1.1)
+                for s in (-1, 1)
+            ),
         ]
     elif extra < 0.21:
         rows.append(ellipsoid((0.0, 0.0, height + 0.12), (0.45, 0.45, 0.1)))

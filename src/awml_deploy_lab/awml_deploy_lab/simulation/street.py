@@ -69,7 +69,9 @@ class _Builder:
         self.curb = rng.uniform(0.06, 0.2)
         self.left_hand = rng.random() < 0.5
         bend = self.uniform(parameters.bend)
-        self.road = Road.winding(start - 30, end + 30, bend, rng.uniform(150.0, 400.0), rng.uniform(0.0, 6.3))
+        self.road = Road.winding(
+            start - 30, end + 30, bend, rng.uniform(150.0, 400.0), rng.uniform(0.0, 6.3)
+        )
         self.clutter = self.uniform(parameters.clutter)
         self.crossing = rng.uniform(start, end) if rng.random() < 0.55 else math.inf
         self.crossing_half = rng.uniform(3.5, 8.0)
@@ -117,7 +119,9 @@ class _Builder:
                 label = int(self.rng.choice([CAR, TRUCK, BUS, BICYCLE], p=shares))
                 body = self.user(label)
                 along += body.size[0] / 2
-                blocks_ego = (direction, lane) == (1, 0) and abs(along - EGO_CENTER) < lead + body.size[0] / 2
+                blocks_ego = (direction, lane) == (1, 0) and abs(along - EGO_CENTER) < lead + body.size[
+                    0
+                ] / 2
                 if not blocks_ego:
                     left = self.lane_offset(direction, lane) + self.rng.normal(0.0, 0.25)
                     motion_row = motion.along_road(
@@ -205,10 +209,18 @@ class _Builder:
                     pass
                 elif kind < 0.6:
                     pose = self.at(middle, side * (front + 0.8 + depth / 2), rng.normal(0.0, 0.02))
-                    yield STATIC, scenery.building(rng, width - rng.uniform(0.0, 2.0), depth), motion.still(*pose)
+                    yield (
+                        STATIC,
+                        scenery.building(rng, width - rng.uniform(0.0, 2.0), depth),
+                        motion.still(*pose),
+                    )
                     if rng.random() < 0.3 and set_back > 3.0:
                         fence = scenery.hedge(rng, width)
-                        yield STATIC, fence, motion.still(*self.at(middle, side * (self.edge + self.pavement + 0.3)))
+                        yield (
+                            STATIC,
+                            fence,
+                            motion.still(*self.at(middle, side * (self.edge + self.pavement + 0.3))),
+                        )
                 elif kind < 0.78:
                     width = max(width, 18.0)
                     yield from self._car_park(along + width / 2, side * (front + 11.0), width)
@@ -221,7 +233,9 @@ class _Builder:
         x, y, heading = self.at(along, left, turn)
 
         def place(u: float, v: float) -> tuple[float, float]:
-            return x + u * math.cos(heading) - v * math.sin(heading), y + u * math.sin(heading) + v * math.cos(heading)
+            return x + u * math.cos(heading) - v * math.sin(heading), y + u * math.sin(
+                heading
+            ) + v * math.cos(heading)
 
         for v in (-6.0, 6.0):
             for u in np.arange(-width / 2 + 2.0, width / 2 - 2.0, 2.9):
@@ -260,7 +274,9 @@ class _Builder:
                 left += body.size[0] / 2 + rng.uniform(1.5, 12.0)
             for _ in range(rng.poisson(3.0)):
                 along = self.crossing + rng.uniform(-1.0, 1.0) * (self.crossing_half + 3.0)
-                pose = self.at(along, side * (self.edge + rng.uniform(0.3, self.pavement)), rng.uniform(-3.1, 3.1))
+                pose = self.at(
+                    along, side * (self.edge + rng.uniform(0.3, self.pavement)), rng.uniform(-3.1, 3.1)
+                )
                 yield PEDESTRIAN, self.user(PEDESTRIAN), motion.line(*pose, rng.choice([0.0, 1.3]))
 
 
@@ -290,7 +306,9 @@ def make_street(
     fixed = [item for item in users if item[0] == STATIC]
     # The ego vehicle's box is centred ahead of its axle; standing in for it by a longer one is enough.
     rows = [ego, *(row for _, _, row in moving)]
-    sizes = np.array([(EGO_SIZE[0] + 2 * EGO_CENTER, EGO_SIZE[1], 0.0), *(body.size for _, body, _ in moving)])
+    sizes = np.array(
+        [(EGO_SIZE[0] + 2 * EGO_CENTER, EGO_SIZE[1], 0.0), *(body.size for _, body, _ in moving)]
+    )
     kept = free_of_overlaps(Trajectories.of(builder.road, rows), sizes, np.asarray(times), _MARGIN)[1:]
     items = [item for item, keep in zip(moving, kept, strict=True) if keep] + fixed
     bodies = [body for _, body, _ in items]

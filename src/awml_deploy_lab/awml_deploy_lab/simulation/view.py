@@ -98,7 +98,9 @@ def make_view(street: Street, lidar: Lidar, time: float) -> SweepView:
     bearing = np.arctan2(y - eye[1], x - eye[0])
     ego_speed = math.dist(columns[0, 3:5].tolist(), columns[-1, 3:5].tolist())
     reach = radius + np.hypot(vx, vy) * lidar.period + ego_speed
-    half = np.where(distance > reach, np.arcsin(np.clip(reach / np.maximum(distance, 1e-6), 0.0, 1.0)), math.pi)
+    half = np.where(
+        distance > reach, np.arcsin(np.clip(reach / np.maximum(distance, 1e-6), 0.0, 1.0)), math.pi
+    )
     table = np.stack(
         [
             *(x, y, z, np.cos(yaw), np.sin(yaw), vx, vy, turn),
@@ -129,7 +131,9 @@ def _column_table(street: Street, lidar: Lidar, pose: EgoPose, time: float) -> T
     times = lidar.times()
     knots = np.linspace(0.0, lidar.period, _KNOTS)
     poses = [ego_pose(street, time + float(knot)) for knot in knots]
-    values = np.array([(p.x - pose.x, p.y - pose.y, p.z - pose.z, p.roll, p.pitch, p.yaw - pose.yaw) for p in poses])
+    values = np.array(
+        [(p.x - pose.x, p.y - pose.y, p.z - pose.z, p.roll, p.pitch, p.yaw - pose.yaw) for p in poses]
+    )
     dx, dy, dz, roll, pitch, yaw = (np.interp(times, knots, column) for column in values.T)
     cos, sin = math.cos(pose.yaw), math.sin(pose.yaw)
     turns = _rotations(roll, pitch, yaw)
