@@ -77,6 +77,11 @@ class CenterPointConfig(_Frozen):
     """Most pillars of a frame; more than the canvas has cells has no effect."""
     max_points_per_voxel: Positive = 32
     """Most points of a pillar that the encoder sees; further ones are left out."""
+    point_order: Literal["sequential", "interleaved"] = "sequential"
+    """Which points of a full pillar come first: those of the first sweep in input order (mmdet3d), or
+    some of every sweep in turn, which keeps past sweeps visible in dense pillars. Autoware shuffles at
+    random, to the same end.
+    """
     center_offset_dims: Literal[2, 3] = 2
     """Whether the offset to the pillar centre has x, y (C = 9) or x, y, z (C = 10, 11)."""
     pfn_channels: tuple[Width, Positive] = (32, 32)

@@ -8,8 +8,10 @@ is float32, operations round one by one (no fused multiply-add), and division is
 2. A point is finite if x, y, z (and intensity where the network uses it) are; in range if
    ``min <= p < max`` on every axis. Others are dropped and counted.
 3. Its cell is ``floor((p - min) / voxel_size)``, clamped to the last one.
-4. Sweeps are taken in order, points in input order. Pillars are numbered by first appearance, up
-   to ``max_voxels``; the first ``max_points_per_voxel`` points of a pillar are stored in its slots.
+4. Sweeps are taken in order, points in input order (``point_order`` sequential), or in
+   :data:`ROUNDS` rounds (interleaved): round r takes points r, r + ROUNDS, r + 2 ROUNDS, ... of every
+   sweep in turn. Pillars are numbered by first appearance, up to ``max_voxels``; the first
+   ``max_points_per_voxel`` points of a pillar are stored in its slots.
 5. Mean: coordinates summed in slot order, then divided by the number of stored points.
    Centre: ``(index + 0.5) * voxel_size + min``.
 6. Features: raw channels in configured order (intensity times ``intensity_scale``), x, y, z minus
@@ -19,6 +21,7 @@ is float32, operations round one by one (no fused multiply-add), and division is
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,10 @@ from awml_extractors.centerpoint import pillar_kernels as kernels
 from awml_extractors.centerpoint.config import CenterPointConfig
 
 Column = npt.NDArray[np.float32]
+
+ROUNDS = 17
+"""Rounds of the interleaved order: not a divisor of usual numbers of beams, so that each takes points of
+all beams of a cloud in firing order."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ class Voxelizer:
         self._block_cells = np.zeros(kernels.BLOCK, np.int32)
         self._counters = np.zeros(kernels.NUM_COUNTERS, np.int64)
         self._staged = np.zeros((5, 0), np.float32)
+        self._interleaved = np.zeros((5, 0), np.float32)
+        self._in_rounds = config.point_order == "interleaved"
         self._limits = np.array(config.point_cloud_range, np.float32)
         self._voxel_size = np.array(config.voxel_size, np.float32)
         channels = {name: np.uint64(i) for i, name in enumerate(config.point_features)}
@@ -191,7 +200,7 @@ class Voxelizer:
         """x, y, z, intensity, time lag of all points: views where one untransformed sweep allows."""
         for position, sweep in enumerate(frame.sweeps):
             self._check(position, sweep)
-        if len(frame.sweeps) == 1 and frame.sweeps[0].transform is None:
+        if len(frame.sweeps) == 1 and frame.sweeps[0].transform is None and not self._in_rounds:
             sweep = frame.sweeps[0]
             x, y, z, intensity = self._sweep_columns(0, sweep)
             return x, y, z, intensity, np.broadcast_to(np.float32(sweep.time_lag), len(x))
@@ -211,8 +220,25 @@ class Voxelizer:
                 part[:3] = moved
             part[4] = sweep.time_lag
             start += len(sweep.columns)
-        x, y, z, intensity, time_lag = self._staged[:, :total]
+        staged = self._staged[:, :total]
+        if self._in_rounds:
+            staged = self._interleave(staged, [len(sweep.columns) for sweep in frame.sweeps])
+        x, y, z, intensity, time_lag = staged
         return x, y, z, intensity, time_lag
+
+    def _interleave(self, staged: npt.NDArray[np.float32], lengths: list[int]) -> npt.NDArray[np.float32]:
+        """The points of all sweeps, one behind the other, in rounds."""
+        if self._interleaved.shape[1] < staged.shape[1]:
+            self._interleaved = np.zeros_like(staged)
+        ordered = self._interleaved[:, : staged.shape[1]]
+        starts = np.cumsum([0, *lengths])
+        at = 0
+        for turn in range(ROUNDS):
+            for start, end in pairwise(starts):
+                part = staged[:, start + turn : end : ROUNDS]
+                ordered[:, at : at + part.shape[1]] = part
+                at += part.shape[1]
+        return ordered
 
     def _sweep_columns(self, position: int, sweep: Sweep) -> tuple[Column, Column, Column, Column]:
         columns = sweep.columns

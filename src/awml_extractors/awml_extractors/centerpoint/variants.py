@@ -63,6 +63,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "voxel_size": (0.32, 0.32, 8.0),
         "max_voxels": 20000,
         "max_points_per_voxel": 16,
+        "point_order": "interleaved",
         "pfn_channels": (16, 32),
         "backbone_channels": (32, 64, 128),
         "backbone_layers": (1, 3, 3),
