@@ -18,7 +18,7 @@ setup(
     install_requires=["awml_deploy_core", "awml_extractors", "numba>=0.59", "numpy>=1.24", "rich>=13"],
     extras_require={
         "bags": ["rosbags>=0.11"],
-        "train": ["torch>=2.5"],
+        "train": ["matplotlib>=3.7", "pydantic>=2.8", "torch>=2.5"],
         "test": ["hypothesis", "pytest<9"],
     },
 )

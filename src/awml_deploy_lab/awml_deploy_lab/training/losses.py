@@ -1,0 +1,56 @@
+"""Losses of CenterPoint as mmdet3d weighs them, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from awml_deploy_lab.training.targets import REGRESSION, Targets
+
+BOX_WEIGHT = 0.25
+"""Of the regression, beside a heatmap's 1."""
+CODE_WEIGHTS = {"reg": 1.0, "height": 1.0, "dim": 1.0, "rot": 1.0, "vel": 0.2}
+"""Of every output within the regression."""
+LOSS_TERMS = ("heatmap", *REGRESSION)
+"""Terms in the order of :func:`loss_terms`."""
+
+
+def gaussian_focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Sum over all cells of CornerNet's focal loss (alpha 2, gamma 4), float32.
+
+    Computed from logits, so that no probability has to be kept away from 0 and 1.
+    """
+    logits = logits.float()
+    score = logits.sigmoid()
+    missed = -((1 - score) ** 2) * logsigmoid(logits)
+    false = -(score**2) * (1 - target) ** 4 * logsigmoid(-logits)
+    return torch.where(target == 1, missed, false).sum()
+
+
+def regression_losses(outputs: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:
+    """L1 loss of every regression output, divided by the sum of the weights of the cells.
+
+    Targets that are NaN are left out; the divisor stays, as mmdet3d's does.
+    """
+    total = targets.weights.sum().clamp(min=1.0)
+    losses = {}
+    start = 0
+    for name, channels in REGRESSION.items():
+        rows = outputs[name].permute(0, 2, 3, 1).reshape(-1, channels)
+        wanted = targets.values[:, start : start + channels]
+        known = ~wanted.isnan() & (targets.weights > 0)[:, None]
+        error = (rows[targets.cells].float() - torch.where(known, wanted, 0.0)).abs()
+        weighted = torch.where(known, error * targets.weights[:, None], 0.0).sum()
+        losses[name] = BOX_WEIGHT * CODE_WEIGHTS[name] * weighted / total
+        start += channels
+    return losses
+
+
+def loss_terms(outputs: Mapping[str, Tensor], targets: Targets) -> Tensor:
+    """float32 [6]: the terms of the loss, which is their sum, in the order of :data:`LOSS_TERMS`."""
+    heatmap = gaussian_focal_loss(outputs["heatmap"], targets.heatmap) / targets.positives.clamp(min=1.0)
+    regression = regression_losses(outputs, targets)
+    return torch.stack([heatmap, *(regression[name] for name in REGRESSION)])
