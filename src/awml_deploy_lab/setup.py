@@ -15,10 +15,17 @@ setup(
     ],
     zip_safe=False,
     python_requires=">=3.10",
-    install_requires=["awml_deploy_core", "awml_extractors", "numba>=0.59", "numpy>=1.24", "rich>=13"],
+    install_requires=[
+        "awml_deploy_core",
+        "awml_extractors",
+        "numba>=0.59",
+        "numpy>=1.24",
+        "pydantic>=2.8",
+        "rich>=13",
+    ],
     extras_require={
         "bags": ["rosbags>=0.11"],
-        "train": ["matplotlib>=3.7", "pydantic>=2.8", "torch>=2.5"],
+        "train": ["matplotlib>=3.7", "torch>=2.5"],
         "test": ["hypothesis", "pytest<9"],
     },
 )

@@ -69,12 +69,12 @@ def apply_changes(batch: TrainingBatch, changes: FrameChanges) -> TrainingBatch:
     xy = _turn(points[:, :2], changes, frame)
     z = points[:, 2] * changes.scale[frame]
     dropped = changes.drop_past[frame] & (points[:, 4] > 0)
-    xyz = torch.where(dropped[:, None], torch.nan, torch.cat([xy, z[:, None]], dim=1))
+    xyz = torch.cat([xy, z[:, None]], dim=1).masked_fill(dropped[:, None], torch.nan)
 
     frame = batch.box_frame
     scale = changes.scale[frame][:, None]
     velocity = _turn(boxes[:, 7:9], changes, frame)
-    velocity = torch.where(changes.drop_past[frame][:, None], torch.nan, velocity)
+    velocity = velocity.masked_fill(changes.drop_past[frame][:, None], torch.nan)
     parts = [
         _turn(boxes[:, :2], changes, frame),
         boxes[:, 2:6] * scale,

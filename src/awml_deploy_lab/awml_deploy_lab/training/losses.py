@@ -41,9 +41,9 @@ def regression_losses(outputs: Mapping[str, Tensor], targets: Targets) -> dict[s
     for name, channels in REGRESSION.items():
         rows = outputs[name].permute(0, 2, 3, 1).reshape(-1, channels)
         wanted = targets.values[:, start : start + channels]
-        known = ~wanted.isnan() & (targets.weights > 0)[:, None]
-        error = (rows[targets.cells].float() - torch.where(known, wanted, 0.0)).abs()
-        weighted = torch.where(known, error * targets.weights[:, None], 0.0).sum()
+        unknown = wanted.isnan() | (targets.weights == 0)[:, None]
+        error = (rows[targets.cells].float() - wanted.masked_fill(unknown, 0.0)).abs()
+        weighted = (error * targets.weights[:, None]).masked_fill(unknown, 0.0).sum()
         losses[name] = BOX_WEIGHT * CODE_WEIGHTS[name] * weighted / total
         start += channels
     return losses

@@ -47,7 +47,7 @@ def decode_batch(config: CenterPointConfig, outputs: dict[str, Tensor], max_boxe
         float32 ``[B, n, 12]``: score, label, x, y, z [m], the three dims, the two rots, vx, vy.
     """
     heatmap = outputs["heatmap"].float().sigmoid()
-    peaks = torch.where(max_pool2d(heatmap, 3, 1, 1) == heatmap, heatmap, 0.0).flatten(1)
+    peaks = heatmap.masked_fill(max_pool2d(heatmap, 3, 1, 1) != heatmap, 0.0).flatten(1)
     scores, best = peaks.topk(min(max_boxes, peaks.shape[1]), dim=1)
     w, h = config.output_size
     labels, cells = best // (h * w), best % (h * w)

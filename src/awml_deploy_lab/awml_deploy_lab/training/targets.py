@@ -92,7 +92,7 @@ class TargetMaker:
         for value, a, b in zip((x, y, z), low, high, strict=True):
             valid = valid & (value >= a) & (value < b)
         center = torch.stack([(x - low[0]) / steps[0], (y - low[1]) / steps[1]], dim=1)
-        center = torch.where(valid[:, None], center, 0.0)
+        center = center.masked_fill(~valid[:, None], 0.0)
         # float32 may round a centre just inside the range to its end.
         cell = torch.stack([center[:, 0].long().clamp(max=w - 1), center[:, 1].long().clamp(max=h - 1)], 1)
         radius = gaussian_radius(length / steps[0], width / steps[1]).long().clamp(MIN_RADIUS, MAX_RADIUS)
@@ -103,10 +103,10 @@ class TargetMaker:
         heatmap.scatter_reduce_(0, (plane[:, None] * h * w + at).flatten(), gauss.flatten(), "amax")
 
         near, weight = self._window(cell, radius, valid, self._radius)
-        near = torch.where(weight > 0, batch.box_frame[:, None] * h * w + near, 0)
+        near = (batch.box_frame[:, None] * h * w + near).masked_fill(weight == 0, 0)
         best = center.new_zeros(batch.size * h * w)
         best.scatter_reduce_(0, (batch.box_frame[:, None] * h * w + at).flatten(), gauss.flatten(), "amax")
-        weight = torch.where(weight >= best[near], weight, 0.0)
+        weight = weight.masked_fill(weight < best[near], 0.0)
         return Targets(
             heatmap.reshape(batch.size, -1, h, w),
             (heatmap == 1).sum().float(),
@@ -128,7 +128,7 @@ class TargetMaker:
         gauss = torch.exp(-(dx**2 + dy**2) / (2 * sigma**2))
         drawn = (x >= 0) & (x < w) & (y >= 0) & (y < h) & valid[:, None]
         drawn &= (dx.abs() <= radius[:, None]) & (dy.abs() <= radius[:, None])
-        return y.clamp(0, h - 1) * w + x.clamp(0, w - 1), torch.where(drawn, gauss, 0.0)
+        return y.clamp(0, h - 1) * w + x.clamp(0, w - 1), gauss.masked_fill(~drawn, 0.0)
 
     def _values(self, boxes: Tensor, center: Tensor, cells: Tensor) -> Tensor:
         """Regression targets ``[M, n, 10]``."""

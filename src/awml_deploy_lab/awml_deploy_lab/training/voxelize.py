@@ -36,7 +36,8 @@ class BatchPillars:
 class BatchVoxelizer:
     """Voxelises batches of one configuration on one device.
 
-    The number of pillars is the only value that the host waits for.
+    The number of pillars is the only value that the host waits for. (Here and in all of a step,
+    ``masked_fill`` stands where ``where`` would send a number to the device and wait for it.)
     """
 
     def __init__(self, config: CenterPointConfig, device: torch.device) -> None:
@@ -62,7 +63,7 @@ class BatchVoxelizer:
         rank = torch.arange(total + 1, device=raw.device) - (counts.cumsum(0) - counts)[pillar]
         # What is not stored goes to one slot too many.
         stored = (rank < slots) & (pillar < pillars)
-        slot = torch.where(stored, pillar * slots + rank, pillars * slots)
+        slot = (pillar * slots + rank).masked_fill(~stored, pillars * slots)
         point = torch.full((pillars * slots + 1,), total, device=raw.device)
         point.scatter_(0, slot, order)
         padded = torch.cat([raw, raw.new_zeros(1, raw.shape[1])])
@@ -80,9 +81,9 @@ class BatchVoxelizer:
         xyz = batch.points[:, :3]
         inside = ((xyz >= self._low) & (xyz < self._high)).all(dim=1) & torch.isfinite(raw).all(dim=1)
         steps = (xyz[:, :2] - self._low[:2]) / self._voxel[:2]
-        x, y = torch.where(inside[:, None], steps, 0.0).to(dtype).unbind(dim=1)
+        x, y = steps.masked_fill(~inside[:, None], 0.0).to(dtype).unbind(dim=1)
         key = (batch.point_frame.to(dtype) * ny + y.clamp(max=ny - 1)) * nx + x.clamp(max=nx - 1)
-        return torch.cat([torch.where(inside, key, nowhere), key.new_full((1,), nowhere)])
+        return torch.cat([key.masked_fill(~inside, nowhere), key.new_full((1,), nowhere)])
 
     def _decorate(self, raw: Tensor, cells: Tensor, num_points: Tensor) -> Tensor:
         nx, ny = self._config.grid_size
@@ -92,5 +93,5 @@ class BatchVoxelizer:
         center = (index + 0.5) * self._voxel + self._low
         dims = self._config.center_offset_dims
         features = torch.cat([raw, xyz - mean[:, None], xyz[..., :dims] - center[:, None, :dims]], dim=2)
-        occupied = torch.arange(raw.shape[1], device=raw.device) < num_points[:, None]
-        return torch.where(occupied[..., None], features, 0.0)
+        empty = torch.arange(raw.shape[1], device=raw.device) >= num_points[:, None]
+        return features.masked_fill(empty[..., None], 0.0)

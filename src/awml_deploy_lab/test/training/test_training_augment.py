@@ -33,7 +33,6 @@ def test_points_stay_in_their_boxes(seed, step):
     before = inside(BATCH)
     assert before.sum() > 300
     assert torch.equal(before, inside(changed))
-    # A box meets its own past again if one goes back along its velocity.
     lag = BATCH.points[:, 4] > 0
     assert torch.equal(lag, changed.points[:, 4] > 0)
 

@@ -127,7 +127,6 @@ def test_neighbours_learn_less_and_not_at_all_if_asked():
 
 
 def test_a_cell_between_boxes_learns_from_the_nearer_one():
-    # Centres two cells apart: the column between them is as near to both.
     first, second = [0.2, 0.2, *PEDESTRIAN[2:]], [0.6, 0.2, *PEDESTRIAN[2:]]
     targets = make([first, second], [1, 1])
     learned = targets.weights > 0
