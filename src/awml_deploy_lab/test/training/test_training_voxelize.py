@@ -14,6 +14,7 @@ from awml_extractors.centerpoint.pillars import Voxelizer
 CPU = torch.device("cpu")
 CONFIGS = {
     9: TINY_CONFIG,
+    "interleaved": CenterPointConfig.model_validate({**TINY, "point_order": "interleaved"}),
     10: CenterPointConfig.model_validate({**TINY, "center_offset_dims": 3}),
     11: CenterPointConfig.model_validate(
         {
@@ -35,9 +36,10 @@ def frame_of(batch, frame):
     return PointCloudFrame(tuple(sweeps))
 
 
-@pytest.mark.parametrize("channels", CONFIGS)
-def test_batches_have_the_pillars_of_every_frame(channels):
-    config = CONFIGS[channels]
+@pytest.mark.parametrize("name", CONFIGS)
+def test_batches_have_the_pillars_of_every_frame(name):
+    config = CONFIGS[name]
+    channels = config.num_encoder_features
     nx, ny = config.grid_size
     batch = random_batch(np.random.default_rng(channels), 3, clutter=3000)
     batch.points[5, 0] = torch.nan

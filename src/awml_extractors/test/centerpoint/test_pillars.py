@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from awml_deploy_core.errors import PointCloudError
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_extractors.centerpoint.config import CenterPointConfig
-from awml_extractors.centerpoint.pillars import Pillars, Voxelizer
+from awml_extractors.centerpoint.pillars import ROUNDS, Pillars, Voxelizer
 
 F = np.float32
 
@@ -103,6 +103,39 @@ def test_equals_the_definition_bit_for_bit_in_a_reused_voxelizer(frames: Any, ch
         assert counts.points_used == sum(min(n, 3) for n in sizes[: len(features)])
         assert counts.points_truncated == sum(max(n - 3, 0) for n in sizes[: len(features)])
         assert result.num_points.tolist() == [min(n, 3) for n in sizes[: len(features)]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(clouds, min_size=1, max_size=3))
+def test_interleaved_sweeps_take_turns(raw: Any) -> None:
+    cfg = config(point_order="interleaved", max_points_per_voxel=4)
+    sweeps = [np.array(cloud, F).reshape(-1, 4) for cloud in raw]
+    lags = [F(0.1) * F(index) for index in range(len(sweeps))]
+    frames = tuple(
+        Sweep(PointColumns.from_array(cloud), float(lag)) for cloud, lag in zip(sweeps, lags, strict=True)
+    )
+    turns = [
+        np.column_stack([cloud[turn::ROUNDS, :3], np.full(len(cloud[turn::ROUNDS]), lag, F)])
+        for turn in range(ROUNDS)
+        for cloud, lag in zip(sweeps, lags, strict=True)
+    ]
+    features, coordinates, _ = expected(np.concatenate(turns).astype(F), cfg)
+    result = Voxelizer(cfg).voxelize(PointCloudFrame(frames))
+    np.testing.assert_array_equal(result.features, features)
+    np.testing.assert_array_equal(result.coordinates, coordinates)
+
+
+def test_a_full_pillar_holds_past_sweeps_only_if_interleaved() -> None:
+    cloud = np.full((200, 4), 0.1, F)
+    frames = PointCloudFrame(
+        (Sweep(PointColumns.from_array(cloud)), Sweep(PointColumns.from_array(cloud), 0.1))
+    )
+    lags = {}
+    for order in ("sequential", "interleaved"):
+        pillars = Voxelizer(config(point_order=order, max_points_per_voxel=32)).voxelize(frames)
+        lags[order] = (pillars.features[0, :, 3] > 0).sum()
+    assert lags["sequential"] == 0
+    assert 8 <= lags["interleaved"] <= 16
 
 
 def test_many_blocks_of_points() -> None:
