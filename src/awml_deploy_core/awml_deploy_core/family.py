@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
 from awml_deploy_core.errors import ConfigError, MissingDependencyError
+from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 
@@ -26,6 +27,8 @@ class Sample:
     sample_id: str
     input: Any
     """What the family's pipeline takes, e.g. a PointCloudFrame."""
+    ground_truth: GroundTruth | None = None
+    """What is in it, where the source says so."""
 
 
 ModelConfigT = TypeVar("ModelConfigT")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from awml_deploy_core.family import Sample
 from awml_deploy_core.pointcloud2 import DEFAULT_MAPPING, FieldMapping, columns_of
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_extractors.datasets.bag import CloudBag, CloudCursor, is_bag
+from awml_extractors.datasets.infos import INFO_ENDING, open_infos
 from awml_extractors.datasets.kitti import read_kitti
 from awml_extractors.datasets.npy import read_npy
 from awml_extractors.datasets.nuscenes import read_nuscenes
@@ -36,18 +37,19 @@ _READERS: dict[str, Callable[[Path], PointColumns]] = {
 
 @dataclass(frozen=True)
 class Source:
-    """A parsed source: ``PATH``, ``PATH#/topic`` or ``PATH?format=NAME``."""
+    """A parsed source: ``PATH``, ``PATH#/topic``, ``PATH?format=NAME`` or ``PATH.pkl?root=FOLDER``."""
 
     path: Path
     topic: str | None = None
     format: str | None = None
+    root: Path | None = None
 
     @classmethod
     def parse(cls, text: str) -> Source:
         """Split a source; a path that exists is taken as it is, whatever it contains.
 
         Raises:
-            DatasetError: The format is unknown.
+            DatasetError: An option or format is unknown.
         """
         with suppress(OSError):
             # What is too long for a path may be a path and a topic.
@@ -55,24 +57,40 @@ class Source:
                 return cls(Path(text))
         path, _, topic = text.partition("#")
         path, _, query = path.partition("?")
-        if query and (not query.startswith("format=") or query[7:] not in FORMATS):
+        option, _, value = query.partition("=")
+        if option == "root" and value and Path(path).suffix == INFO_ENDING:
+            return cls(Path(path), topic or None, root=Path(value))
+        if query and (option != "format" or value not in FORMATS):
             raise DatasetError(
-                text, "unknown option", got=f"?{query}", expected=f"?format={'|'.join(FORMATS)}"
+                text,
+                "unknown option",
+                got=f"?{query}",
+                expected=f"?format={'|'.join(FORMATS)}, or ?root=FOLDER of an info file",
             )
-        return cls(Path(path), topic or None, query[7:] or None)
+        return cls(Path(path), topic or None, value or None)
 
 
 def open_samples(
-    source: str, limit: int | None = None, mapping: FieldMapping = DEFAULT_MAPPING
+    source: str,
+    limit: int | None = None,
+    mapping: FieldMapping = DEFAULT_MAPPING,
+    *,
+    num_past_sweeps: int = 0,
+    class_mapping: Mapping[str, str] | None = None,
+    class_names: Sequence[str] | None = None,
 ) -> Sequence[Sample]:
-    """Clouds of a source, in order, each a single-sweep :class:`PointCloudFrame`.
+    """Clouds of a source, in order, each a :class:`PointCloudFrame`.
 
     Args:
-        source: A cloud file, a folder of cloud files of one format, or a rosbag2 (folder, ``.db3``
-            or ``.mcap``) with ``#/topic`` where it has several cloud topics. The format follows
-            from the file's ending (:data:`FORMATS`) unless ``?format=NAME`` names it.
+        source: A cloud file, a folder of cloud files of one format, a rosbag2 (folder, ``.db3``
+            or ``.mcap``) with ``#/topic`` where it has several cloud topics, or an info file
+            (``.pkl``) with ``?root=FOLDER`` where the clouds are not beside it. The format of
+            clouds follows from the file's ending (:data:`FORMATS`) unless ``?format=NAME`` names it.
         limit: At most this many samples, from the start.
         mapping: Field names, for bags and PCD files.
+        num_past_sweeps: As of :func:`open_infos`; samples of other sources have one sweep.
+        class_mapping: As of :func:`open_infos`; other sources have no ground truth.
+        class_names: As of :func:`open_infos`.
 
     Raises:
         DatasetError: The source is missing, of an unknown format or holds no cloud. Also raised on
@@ -83,13 +101,21 @@ def open_samples(
     if limit is not None and limit < 1:
         raise DatasetError(source, "limit is not positive", got=limit, expected="at least 1, or none")
     try:
-        return _open(source, limit, mapping)
+        parsed = Source.parse(source)
+        if parsed.path.suffix == INFO_ENDING and parsed.path.is_file():
+            return open_infos(
+                parsed.path,
+                num_past_sweeps=num_past_sweeps,
+                data_root=parsed.root,
+                class_mapping=class_mapping,
+                class_names=class_names,
+            )[:limit]
+        return _open(parsed, limit, mapping)
     except OSError as error:
         raise DatasetError(source, "cannot be read", got=error.strerror or error) from error
 
 
-def _open(source: str, limit: int | None, mapping: FieldMapping) -> Sequence[Sample]:
-    parsed = Source.parse(source)
+def _open(parsed: Source, limit: int | None, mapping: FieldMapping) -> Sequence[Sample]:
     if not parsed.path.exists():
         raise DatasetError(parsed.path, "no such file or folder")
     if parsed.topic is not None or is_bag(parsed.path):
