@@ -12,15 +12,18 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import DatasetError
 from awml_deploy_core.ground_truth import GroundTruth
 from awml_extractors.datasets.info_node import InfoNode
 from awml_extractors.datasets.safe_pickle import PlainArray, read_plain_pickle
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 AUTOWARE_CLASSES: dict[str, str] = {
     "car": "CAR",
@@ -35,7 +38,7 @@ AUTOWARE_CLASSES: dict[str, str] = {
 }
 """Class of Autoware's models for each category of nuScenes and T4 files that has one."""
 
-# What no box exceeds [m], far inside float32; also refuses NaN.
+# What no coordinate or velocity exceeds, far inside float32; also refuses NaN.
 _FAR = 1e7
 _FOREIGN = ("kitti", "waymo", "sunrgbd", "scannet", "s3dis", "semantickitti")
 
@@ -183,11 +186,22 @@ def ground_truth_of(entry: InfoNode, classes: ClassTable) -> GroundTruth | None:
     )
 
 
+def _velocity(instance: InfoNode, box: FloatArray) -> FloatArray:
+    """float64 [2] [m/s], NaN where there is none."""
+    if "velocity" in instance:
+        found = instance.array("velocity", (2,), (3,))[:2]
+    else:
+        found = box[7:9] if len(box) == 9 else np.full(2, np.nan)
+    if (np.abs(found) > _FAR).any():
+        raise instance.error("velocity", "no velocity", "vx, vy [m/s]")
+    return found
+
+
 def _integer_or_unknown(instance: InfoNode, key: str) -> int:
     return instance.integer(key, at_least=-1) if key in instance else -1
 
 
-def _wrapped(yaws: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _wrapped(yaws: FloatArray) -> npt.NDArray[np.float32]:
     """Headings in (-pi, pi], those already there unchanged."""
     inside = (yaws > -np.pi) & (yaws <= np.pi)
     return np.where(inside, yaws, np.pi - (np.pi - yaws) % (2 * np.pi)).astype(np.float32)

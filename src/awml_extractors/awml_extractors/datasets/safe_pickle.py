@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +22,7 @@ _DTYPE_CODES = re.compile(r"(b1|[iu][1248]|f[248]|[US]\d{1,9}|O8?)")
 # What damage makes the unpickler say.
 _DAMAGE: tuple[type[Exception], ...] = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     ImportError,
@@ -30,6 +32,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
     TypeError,
     ValueError,
     pickle.UnpicklingError,
+    struct.error,
 )
 
 
