@@ -33,7 +33,9 @@ their lines. Relative paths start from the folder of the file. `${NAME}` and `${
 any string are environment variables. On the command line `--set key.sub=value` overrides a value
 (a number in the key is a position in a list; relative paths start from the working directory), and
 may be repeated. A sample source is a cloud file (`.bin`, `.pcd.bin`, `.pcd`, `.npy`, `.npz`), a folder of
-clouds, or a rosbag2; `PATH#/topic` chooses a bag's topic, `PATH?format=NAME` a file format.
+clouds, a rosbag2, or an info file of nuScenes or T4 (`.pkl`); `PATH#/topic` chooses a bag's topic,
+`PATH?format=NAME` a file format, `PATH.pkl?root=FOLDER` where the clouds of an info file are, relative
+to its folder.
 """
 
 

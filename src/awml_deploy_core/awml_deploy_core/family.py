@@ -103,7 +103,7 @@ class ModelFamily(Protocol[ModelConfigT]):
         ...
 
     def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
-        """Samples of a cloud file, a folder of clouds or a rosbag2 (``PATH`` or ``PATH#topic``).
+        """Samples of a cloud file, a folder of clouds, a rosbag2 (``PATH#topic``) or an info file.
 
         The sequence loads a sample when it is indexed.
 

@@ -180,7 +180,7 @@ class VerificationSection(Section):
     enabled: bool = True
     """Whether `run` verifies. `verify` always does."""
     samples: tuple[SampleSource, ...] = ()
-    """Cloud files, folders of clouds or rosbag2 folders; `PATH#topic` chooses a bag's topic."""
+    """Cloud files, folders of clouds, rosbag2 folders or info files; `PATH#topic` chooses a bag's topic."""
     num_samples: Annotated[int, Field(ge=-1)] = 8
     """How many samples of all sources together; -1 is all."""
     seed: Annotated[int, Field(ge=0)] = 0
@@ -194,7 +194,7 @@ class InferSection(Section):
     """Defaults of `infer`."""
 
     source: SampleSource | None = None
-    """Cloud file, folder of clouds or rosbag2 folder (`PATH#topic`)."""
+    """Cloud file, folder of clouds, rosbag2 folder (`PATH#topic`) or info file."""
     limit: Annotated[int, Field(gt=0)] | None = None
     """Most frames to run; empty is all."""
     min_score: Annotated[float, Field(ge=0, le=1)] = 0.0

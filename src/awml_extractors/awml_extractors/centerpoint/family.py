@@ -69,7 +69,7 @@ class CenterPointFamily:
         return CenterPointPipeline(config, sessions, options)
 
     def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
-        """Point clouds of a file, a folder or a rosbag2."""
+        """Point clouds of a file, a folder, a rosbag2 or an info file."""
         from awml_extractors.datasets.samples import open_samples
 
         return open_samples(source, limit)

@@ -1,1 +1,1 @@
-"""Readers of point clouds: KITTI, nuScenes, PCD, NumPy files, folders and rosbag2."""
+"""Readers of point clouds: KITTI, nuScenes, PCD, NumPy files, folders, rosbag2 and info files."""

@@ -114,21 +114,15 @@ class InfoFile:
 
         Args:
             class_mapping: Class of each category that has one; none takes categories as they are.
-            class_names: Classes in the model's order; none takes them as they come.
+            class_names: Classes in the model's order; none takes them as they come. A category of
+                another class is left out.
 
         Raises:
-            DatasetError: A category is mapped to what is not among the names, or none has a class.
+            DatasetError: No category has one of the classes.
         """
         labels = {name: label for name, label in self.categories.items() if label >= 0}
         mapping = {name: name for name in labels} if class_mapping is None else class_mapping
         names = tuple(class_names if class_names is not None else dict.fromkeys(mapping.values()))
-        if class_mapping is not None and (strange := sorted(set(mapping.values()) - set(names))):
-            raise DatasetError(
-                self.path,
-                "categories are mapped to unknown classes",
-                got=", ".join(strange),
-                expected=", ".join(names),
-            )
         index_of = {
             label: names.index(mapping[name])
             for name, label in labels.items()
@@ -162,11 +156,8 @@ def ground_truth_of(entry: InfoNode, classes: ClassTable) -> GroundTruth | None:
         box = instance.array("bbox_3d", (7,), (9,))
         if not (np.abs(box[:7]) < _FAR).all() or (box[3:6] <= 0).any():
             raise instance.error("bbox_3d", "no box", "x, y, z, length, width, height, yaw; sizes above 0")
-        velocity = box[7:9] if len(box) == 9 else np.full(2, np.nan)
         boxes.append(box[:7])
-        velocities.append(
-            instance.array("velocity", (2,), (3,))[:2] if "velocity" in instance else velocity
-        )
+        velocities.append(_velocity(instance, box))
         labels.append(label)
         num_points.append(_integer_or_unknown(instance, "num_lidar_pts"))
         track_ids.append(_integer_or_unknown(instance, "track_id"))

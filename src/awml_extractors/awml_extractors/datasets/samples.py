@@ -84,8 +84,9 @@ def open_samples(
     Args:
         source: A cloud file, a folder of cloud files of one format, a rosbag2 (folder, ``.db3``
             or ``.mcap``) with ``#/topic`` where it has several cloud topics, or an info file
-            (``.pkl``) with ``?root=FOLDER`` where the clouds are not beside it. The format of
-            clouds follows from the file's ending (:data:`FORMATS`) unless ``?format=NAME`` names it.
+            (``.pkl``) with ``?root=FOLDER``, relative to its own, where the clouds are not beside
+            it. The format of a cloud file follows from its ending (:data:`FORMATS`) unless
+            ``?format=NAME`` names it.
         limit: At most this many samples, from the start.
         mapping: Field names, for bags and PCD files.
         num_past_sweeps: As of :func:`open_infos`; samples of other sources have one sweep.
@@ -106,7 +107,7 @@ def open_samples(
             return open_infos(
                 parsed.path,
                 num_past_sweeps=num_past_sweeps,
-                data_root=parsed.root,
+                data_root=parsed.root and parsed.path.parent / parsed.root,
                 class_mapping=class_mapping,
                 class_names=class_names,
             )[:limit]
