@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from awml_deploy_lab.simulation.motion import body_twist
+from awml_deploy_lab.simulation.rigid_motion import body_twist
 
 Vector = st.tuples(*[st.floats(-1, 1)] * 3)
 
