@@ -42,7 +42,7 @@ def regression_losses(outputs: Mapping[str, Tensor], targets: Targets) -> dict[s
         rows = outputs[name].permute(0, 2, 3, 1).reshape(-1, channels)
         wanted = targets.values[:, start : start + channels]
         unknown = wanted.isnan() | (targets.weights == 0)[:, None]
-        error = (rows[targets.cells].float() - wanted.masked_fill(unknown, 0.0)).abs()
+        error = (rows.index_select(0, targets.cells).float() - wanted.masked_fill(unknown, 0.0)).abs()
         weighted = (error * targets.weights[:, None]).masked_fill(unknown, 0.0).sum()
         losses[name] = BOX_WEIGHT * CODE_WEIGHTS[name] * weighted / total
         start += channels

@@ -104,8 +104,13 @@ class Recipe(BaseModel):
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="demo", model={"variant": "demo"}, batch_size=16),
-        Recipe(name="base", model={"variant": "autoware_base"}),
+        Recipe(name="demo", model={"variant": "demo"}, steps=15000, batch_size=16, lr=2e-3),
+        Recipe(
+            name="base",
+            model={"variant": "autoware_base", "has_twist": True, "point_order": "interleaved"},
+            steps=5500,
+            lr=1.5e-3,
+        ),
         # Seconds on a CPU: to try the command.
         Recipe(
             name="smoke",

@@ -42,12 +42,15 @@ def make_source(recipe: Recipe, device: torch.device) -> BatchSource:
     """Simulated scenes for a recipe."""
     from awml_deploy_lab.training.simulated import SimulatedBatches
 
+    config = recipe.config()
     source: BatchSource = SimulatedBatches(
         batch_size=recipe.batch_size,
         num_past_sweeps=recipe.num_past_sweeps,
-        class_names=recipe.config().class_names,
+        class_names=config.class_names,
         device=device,
         seed=recipe.seed,
+        # What is beyond the range is seen by rays that pass over it.
+        reach=config.point_cloud_range[3] + 35.0,
     )
     return source
 

@@ -19,6 +19,9 @@ from awml_extractors.centerpoint.pillars import ROUNDS
 _COLUMNS = {"x": 0, "y": 1, "z": 2, "intensity": 3, "time_lag": 4}
 """Columns of ``TrainingBatch.points``."""
 
+_MAX_SWEEPS = 32
+"""Sweeps of a frame that take turns; more than any recipe uses."""
+
 
 @dataclass(frozen=True, eq=False)
 class BatchPillars:
@@ -97,7 +100,11 @@ class BatchVoxelizer:
         lag = batch.points[:, 4]
         first = torch.ones_like(keys, dtype=torch.bool)
         first[1:-1] = (lag[1:] != lag[:-1]) | (batch.point_frame[1:] != batch.point_frame[:-1])
-        start = position.masked_fill(~first, 0).cummax(0).values
+        sweep = first.cumsum(0).clamp(max=_MAX_SWEEPS * batch.size)
+        starts = torch.zeros(_MAX_SWEEPS * batch.size + 1, dtype=position.dtype, device=keys.device)
+        # Number 0 is no sweep: all points but the first of each go there.
+        starts.scatter_(0, sweep.masked_fill(~first, 0), position)
+        start = starts[sweep]
         return ((position - start) % ROUNDS).to(keys.dtype)
 
     def _decorate(self, raw: Tensor, cells: Tensor, num_points: Tensor) -> Tensor:
