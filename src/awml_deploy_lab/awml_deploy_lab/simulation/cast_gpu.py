@@ -1,7 +1,7 @@
 """Ray casting on an NVIDIA GPU: many revolutions at once.
 
-The same arithmetic as :mod:`awml_deploy_lab.simulation.cast`; one program of the kernel casts the rays of
-one firing (all beams at one azimuth), which mostly meet the same bodies.
+The same arithmetic as :mod:`awml_deploy_lab.simulation.cast`; one program of the kernel casts rays of
+one firing (beams at one azimuth), which mostly meet the same bodies.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from awml_deploy_lab.simulation.ground import GROUND_WIDTH
 from awml_deploy_lab.simulation.primitives import PRIMITIVE_WIDTH
 from awml_deploy_lab.simulation.view import BODY_WIDTH, COLUMN_WIDTH
 
-_MAX_BEAMS = 128
-"""Beams of a firing that a program has threads for."""
+_BLOCK = 64
+"""Beams of a firing that one program casts."""
+_MAX_BEAMS = 256
 
 
 def cast_tables(
@@ -36,7 +37,7 @@ def cast_tables(
 
     Like :func:`awml_deploy_lab.simulation.cast.cast_tables`.
     """
-    _cast_firing[(len(columns),)](
+    _cast_firing[(len(columns), _MAX_BEAMS // _BLOCK)](
         *(bodies, rows, columns, beams, grounds, sensors, starts, column_sweep),
         *(distance, body, reflectivity),
         SHADE=GROUND_REFLECTIVITY,
@@ -45,8 +46,8 @@ def cast_tables(
         PRIMITIVE=PRIMITIVE_WIDTH,
         GROUND=GROUND_WIDTH,
         SENSOR=sensors.shape[1],
-        BLOCK=_MAX_BEAMS,
-        num_warps=4,
+        BLOCK=_BLOCK,
+        num_warps=2,
     )
 
 
@@ -98,12 +99,14 @@ def _cast_firing(  # type: ignore[no-untyped-def]
     first_body, num_bodies, first_row = tl.load(start), tl.load(start + 1), tl.load(start + 2)
     first_column, num_beams, first_beam = tl.load(start + 3), tl.load(start + 4), tl.load(start + 5)
     first_ray, seed = tl.load(start + 6), tl.load(start + 7)
+    if tl.program_id(1) * BLOCK >= num_beams:
+        return
     max_range, min_range = tl.load(sensors + sweep * SENSOR + 3), tl.load(sensors + sweep * SENSOR + 4)
     f = columns + column * COLUMN
     tau, ca, sa, azimuth = tl.load(f), tl.load(f + 1), tl.load(f + 2), tl.load(f + 15)
     ox, oy, oz = tl.load(f + 3), tl.load(f + 4), tl.load(f + 5)
 
-    lane = tl.arange(0, BLOCK)
+    lane = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     valid = lane < num_beams
     table = beams + (first_beam + lane) * 5
     ce, se = tl.load(table, valid, 1.0), tl.load(table + 1, valid, 0.0)

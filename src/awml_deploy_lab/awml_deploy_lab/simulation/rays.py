@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,11 +79,15 @@ class RevolutionTables:
 
     def to(self, device: torch.device) -> RevolutionTables:
         """These tables on a device."""
-        moved = {
-            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-            for name, value in vars(self).items()
-        }
-        return RevolutionTables(**moved)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> RevolutionTables:
+        """These tables in page-locked memory of the host."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> RevolutionTables:
+        values = vars(self).items()
+        return RevolutionTables(**{k: change(v) if isinstance(v, Tensor) else v for k, v in values})
 
 
 @dataclass(frozen=True, eq=False)

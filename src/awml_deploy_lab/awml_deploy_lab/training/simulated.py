@@ -19,6 +19,7 @@ from awml_deploy_lab.simulation.returns import sense
 from awml_deploy_lab.simulation.road_users import CLASS_NAMES
 from awml_deploy_lab.simulation.street import make_street
 from awml_deploy_lab.simulation.view import SweepView, make_view
+from awml_deploy_lab.training.ahead import ahead
 from awml_deploy_lab.training.batch import TrainingBatch
 
 _STEPS = 1 << 40
@@ -46,6 +47,11 @@ class SceneBatch:
     box_body: Tensor
     """int64 [M]: number of the body in its street."""
     size: int
+
+    def pin_memory(self) -> SceneBatch:
+        """A copy that a GPU reads while the host goes on; asked for by torch's loader."""
+        pinned = {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        return SceneBatch(**{**pinned, "tables": self.tables.pin_memory()})
 
 
 class SimulatedBatches:
@@ -100,11 +106,15 @@ class SimulatedBatches:
             sampler=range(start_step, _STEPS),
             num_workers=self._workers,
             prefetch_factor=4 if self._workers else None,
-            pin_memory=False,
+            pin_memory=self._device.type == "cuda",
         )
-        for step, scenes in enumerate(loader, start=start_step):
+        observed = self._observe(enumerate(loader, start=start_step))
+        return ahead(observed, self._device) if self._device.type == "cuda" else observed
+
+    def _observe(self, scenes: Iterator[tuple[int, SceneBatch]]) -> Iterator[TrainingBatch]:
+        for step, batch in scenes:
             chance = int(np.random.SeedSequence([self._seed, step, 1]).generate_state(1)[0])
-            yield observe(scenes, self._device, torch.Generator(self._device).manual_seed(chance))
+            yield observe(batch, self._device, torch.Generator(self._device).manual_seed(chance))
 
 
 class _Scenes(Dataset[SceneBatch]):
@@ -172,23 +182,31 @@ def observe(scenes: SceneBatch, device: torch.device, generator: torch.Generator
     rays = cast(scenes.tables.to(device))
     returns = sense(rays, generator)
     sweep = rays.sweep[returns.ray]
-    matrix = scenes.to_current.to(device)[sweep]
+    matrix = scenes.to_current.to(device, non_blocking=True)[sweep]
     xyz = (matrix[:, :, :3] * returns.upright[:, None]).sum(dim=2) + matrix[:, :, 3]
     points = torch.cat(
-        [xyz, returns.intensity[:, None].float(), scenes.time_lag.to(device)[sweep, None]], dim=1
+        [
+            xyz,
+            returns.intensity[:, None].float(),
+            scenes.time_lag.to(device, non_blocking=True)[sweep, None],
+        ],
+        dim=1,
     )
     body = rays.body[returns.ray].long()
-    first_body = scenes.first_body.to(device)
+    first_body = scenes.first_body.to(device, non_blocking=True)
     hits = torch.zeros(scenes.num_bodies, dtype=torch.int64, device=device)
     hits.index_add_(0, (first_body[sweep] + body.clamp_min(0)), (body >= 0).long())
     per_frame = len(first_body) // scenes.size
-    box_frame, box_body = scenes.box_frame.to(device), scenes.box_body.to(device)
+    box_frame, box_body = (
+        scenes.box_frame.to(device, non_blocking=True),
+        scenes.box_body.to(device, non_blocking=True),
+    )
     counted = first_body.reshape(scenes.size, per_frame)[box_frame] + box_body[:, None]
     return TrainingBatch(
         points,
         torch.div(sweep, per_frame, rounding_mode="floor"),
-        scenes.boxes.to(device),
-        scenes.labels.to(device),
+        scenes.boxes.to(device, non_blocking=True),
+        scenes.labels.to(device, non_blocking=True),
         box_frame,
         hits[counted].sum(dim=1),
         scenes.size,

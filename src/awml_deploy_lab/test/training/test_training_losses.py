@@ -54,7 +54,7 @@ def test_regression_is_a_weighted_mean_of_absolute_errors():
             wanted = values[start : start + channels].numpy()
             total += float(weight) * np.abs(maps[:, cell] - wanted).sum()
         code = 0.2 if name == "vel" else 1.0
-        np.testing.assert_allclose(got[name], 0.25 * code * total / targets.weights.sum(), rtol=1e-5)
+        np.testing.assert_allclose(got[name], BOX_WEIGHT * code * total / targets.weights.sum(), rtol=1e-5)
         start += channels
 
 
