@@ -13,7 +13,7 @@ from awml_deploy_lab.training.targets import REGRESSION, Targets
 BOX_WEIGHT = 0.5
 """Of the regression, beside a heatmap's 1. mmdet3d has 0.25 for annotated boxes, which are less exact than
 simulated ones."""
-CODE_WEIGHTS = {"reg": 1.0, "height": 1.0, "dim": 1.0, "rot": 1.0, "vel": 0.5}
+CODE_WEIGHTS = {"reg": 1.0, "height": 1.0, "dim": 1.0, "rot": 1.0, "vel": 1.0}
 """Of every output within the regression. mmdet3d has 0.2 for velocities, which annotators can only
 difference."""
 LOSS_TERMS = ("heatmap", *REGRESSION)

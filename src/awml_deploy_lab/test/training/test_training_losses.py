@@ -4,7 +4,14 @@ import numpy as np
 import torch
 from training_scenes import TINY_CONFIG, boxes_as_batch
 
-from awml_deploy_lab.training.losses import LOSS_TERMS, gaussian_focal_loss, loss_terms, regression_losses
+from awml_deploy_lab.training.losses import (
+    BOX_WEIGHT,
+    CODE_WEIGHTS,
+    LOSS_TERMS,
+    gaussian_focal_loss,
+    loss_terms,
+    regression_losses,
+)
 from awml_deploy_lab.training.targets import REGRESSION, TargetMaker
 
 CAR = [3.1, -4.7, 0.8, 4.4, 1.9, 1.6, 2.5, 3.0, -1.5]
@@ -53,7 +60,7 @@ def test_regression_is_a_weighted_mean_of_absolute_errors():
         for cell, weight, values in zip(targets.cells, targets.weights, targets.values, strict=True):
             wanted = values[start : start + channels].numpy()
             total += float(weight) * np.abs(maps[:, cell] - wanted).sum()
-        code = 0.2 if name == "vel" else 1.0
+        code = CODE_WEIGHTS[name]
         np.testing.assert_allclose(got[name], BOX_WEIGHT * code * total / targets.weights.sum(), rtol=1e-5)
         start += channels
 

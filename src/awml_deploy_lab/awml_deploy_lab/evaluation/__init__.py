@@ -1,0 +1,1 @@
+"""How good a bundle is on simulated and on real scenes."""

@@ -1,0 +1,121 @@
+"""A bundle on simulated scenes that its training never saw.
+
+Command line: ``python -m awml_deploy_lab.evaluation.held_out BUNDLE --frames 400 --json metrics.json``
+
+Other seeds and other parameters than the training's; the whole pipeline of the vehicle, with a low
+score threshold, as average precision needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.evaluation import DetectionMetricSettings, EvaluatedFrame, evaluate_detections
+from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.files import atomic_write
+from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
+from awml_deploy_core.runner.pipelines import open_pipeline
+from awml_deploy_lab.simulation.drive import SimulatedDrive
+from awml_deploy_lab.simulation.parameters import HELD_OUT
+from awml_deploy_lab.simulation.sweep import SimulatedSweep
+
+FIRST_SEED = 900_000_000
+"""Of the scenes; training draws from other streams altogether."""
+SCORE_THRESHOLD = 0.05
+CLASS_RANGES = {"CAR": 50.0, "TRUCK": 50.0, "BUS": 50.0, "BICYCLE": 40.0, "PEDESTRIAN": 40.0}
+"""nuScenes' detection ranges of these classes [m]."""
+_FRAMES_A_DRIVE = 2
+_FRAMES_APART = 25
+"""Sweeps between two frames of a drive."""
+
+
+def frame_of(current: SimulatedSweep, past: Sequence[SimulatedSweep]) -> PointCloudFrame:
+    """The current sweep and past ones, each in ``base_link`` at its own stamp with its transform."""
+    to_current = np.linalg.inv(current.pose)
+    sweeps = [Sweep(_columns(current))]
+    for sweep in past:
+        lag = (current.stamp_ns - sweep.stamp_ns) * 1e-9
+        sweeps.append(Sweep(_columns(sweep), lag, to_current @ sweep.pose))
+    return PointCloudFrame(tuple(sweeps), "base_link", current.stamp_ns)
+
+
+def _columns(sweep: SimulatedSweep) -> PointColumns:
+    return PointColumns(sweep.xyz[:, 0], sweep.xyz[:, 1], sweep.xyz[:, 2], sweep.intensity)
+
+
+def held_out_frames(
+    count: int, past_sweeps: int, first_seed: int = FIRST_SEED
+) -> Iterator[tuple[str, PointCloudFrame, SimulatedSweep]]:
+    """``count`` frames of drives with held-out parameters: identity, input, current sweep."""
+    for index in range(count):
+        number, turn = divmod(index, _FRAMES_A_DRIVE)
+        if turn == 0:
+            duration = (_FRAMES_A_DRIVE * _FRAMES_APART) * 0.1
+            drive = SimulatedDrive(first_seed + number, HELD_OUT, duration=duration)
+        at = past_sweeps + turn * _FRAMES_APART
+        sweeps = [drive.sweep(at - back) for back in range(past_sweeps + 1)]
+        yield f"{first_seed + number}_{at}", frame_of(sweeps[0], sweeps[1:]), sweeps[0]
+
+
+def evaluate(bundle: Path, frames: int, past_sweeps: int, settings: DetectionMetricSettings) -> Any:
+    """nuScenes metrics of a bundle in ONNX Runtime on the CPU.
+
+    Raises:
+        AwmlDeployError: The bundle cannot be opened, or nothing could be evaluated.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    options = {"default_score_threshold": SCORE_THRESHOLD, "remap_classes": False}
+    results = []
+    with open_pipeline(bundle, "onnxruntime", "cpu", options) as pipeline:
+        pipeline.warm_up()
+        source = held_out_frames(frames, past_sweeps)
+        for name, sample, sweep in track(
+            source, "Evaluating", frames, console=console, disable=not console.is_terminal
+        ):
+            results.append(EvaluatedFrame(name, pipeline.infer(sample).output, sweep.ground_truth))
+    return evaluate_detections(results, settings)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(description="Evaluate a bundle on held-out simulated scenes.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--frames", type=int, default=400, help="default: %(default)s")
+    parser.add_argument("--past-sweeps", type=int, default=1, help="default: %(default)s")
+    parser.add_argument("--min-points", type=int, default=1, help="of a box to count, default: %(default)s")
+    parser.add_argument("--json", type=Path, help="write the metrics here")
+    options = parser.parse_args(arguments)
+    if min(options.frames, options.min_points) < 1 or options.past_sweeps < 0:
+        parser.error("--frames and --min-points take at least 1, --past-sweeps at least 0")
+    from rich.console import Console
+
+    from awml_deploy_core.reporting.detection_metrics import print_detection_metrics
+
+    settings = DetectionMetricSettings(max_distance=CLASS_RANGES, min_points=options.min_points)
+    try:
+        metrics = evaluate(options.bundle, options.frames, options.past_sweeps, settings)
+        if options.json:
+            with atomic_write(options.json) as stream:
+                stream.write(json.dumps(metrics.model_dump(mode="json"), indent=1).encode())
+    except AwmlDeployError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    print_detection_metrics(metrics, Console())
+    return ExitCode.PASSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
