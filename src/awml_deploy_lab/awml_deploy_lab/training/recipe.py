@@ -104,7 +104,7 @@ class Recipe(BaseModel):
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="demo", model={"variant": "demo"}, steps=8000, batch_size=32, lr=2.5e-3),
+        Recipe(name="demo", model={"variant": "demo"}, steps=6400, batch_size=32, lr=2.5e-3),
         Recipe(
             name="base",
             model={"variant": "autoware_base", "has_twist": True, "point_order": "interleaved"},

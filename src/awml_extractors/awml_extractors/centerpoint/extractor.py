@@ -13,6 +13,7 @@ from awml_deploy_core.components import ComponentSpec, DynamicAxis, ExportableCo
 from awml_deploy_core.errors import ExportError
 from awml_extractors.centerpoint.config import MMDET3D_CONVENTION, CenterPointConfig, HeadConvention
 from awml_extractors.centerpoint.convention import ChannelMap, dim_map, rot_map
+from awml_extractors.centerpoint.folding import FoldedPillarFeatureNet
 from awml_extractors.centerpoint.model import CenterPoint
 from awml_extractors.centerpoint.specs import component_specs
 
@@ -61,7 +62,7 @@ class CenterPointComponentExtractor:
     config: CenterPointConfig
 
     def extract(self, model: nn.Module) -> tuple[ExportableComponent, ...]:
-        """Both components in eval mode with seeded samples; all but the head share the model's parameters.
+        """Both components in eval mode with seeded samples; backbone and neck share the model's parameters.
 
         Raises:
             ExportError: ``model`` is not a CenterPoint of this configuration.
@@ -78,7 +79,7 @@ class CenterPointComponentExtractor:
         model = model.eval()
         encoder, head = component_specs(self.config)
         modules = (
-            (encoder, model.pts_voxel_encoder),
+            (encoder, FoldedPillarFeatureNet(model.pts_voxel_encoder).eval()),
             (head, BackboneNeckHead(model, self.config.head_convention).eval()),
         )
         device = next(model.parameters()).device
