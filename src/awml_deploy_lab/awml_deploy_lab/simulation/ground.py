@@ -50,11 +50,11 @@ class Ground:
             z = z + amplitude * np.sin(kx * np.asarray(x) + ky * np.asarray(y) + phase)
         return z
 
-    def gradient(self, x: float, y: float) -> tuple[float, float]:
+    def gradient(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Slope along the map's x and y."""
-        gx, gy = self.slope
+        gx, gy = np.full_like(x, self.slope[0]), np.full_like(y, self.slope[1])
         for amplitude, kx, ky, phase in self.waves:
-            rise = amplitude * math.cos(kx * x + ky * y + phase)
+            rise = amplitude * np.cos(kx * x + ky * y + phase)
             gx, gy = gx + rise * kx, gy + rise * ky
         return gx, gy
 

@@ -39,10 +39,22 @@ class Road:
         y = np.concatenate([[0.0], np.cumsum(np.sin(heading[:-1]))])
         return cls(float(along[0]), x, y, heading)
 
+    def place(self, along: float, left: float) -> tuple[float, float, float]:
+        """Map x, y and heading of one place; many times faster than :meth:`locate` for one."""
+        at = along - self.start
+        node = min(max(int(at), 0), len(self.x) - 2)
+        part = min(max(at - node, 0.0), 1.0)
+        heading = float(self.heading[node] + part * (self.heading[node + 1] - self.heading[node]))
+        cos, sin = math.cos(heading), math.sin(heading)
+        beyond = at - node - part
+        x = float(self.x[node] + part * (self.x[node + 1] - self.x[node]))
+        y = float(self.y[node] + part * (self.y[node + 1] - self.y[node]))
+        return x + beyond * cos - left * sin, y + beyond * sin + left * cos, heading
+
     def locate(self, along: Array | float, left: Array | float) -> tuple[Array, Array, Array]:
         """Map x, y and heading of places on the road."""
-        nodes = np.arange(len(self.x))
         at = np.asarray(along, np.float64) - self.start
+        nodes = np.arange(len(self.x))
         heading = np.interp(at, nodes, self.heading)
         # Beyond its ends the road goes on straight.
         beyond = at - np.clip(at, 0.0, len(nodes) - 1.0)
@@ -96,6 +108,10 @@ class Trajectories:
     def select(self, index: npt.NDArray[np.integer]) -> Trajectories:
         """Some of the bodies."""
         return Trajectories(self.road, self.rows[index])
+
+    def along_time(self, times: Array) -> Trajectories:
+        """The only body's motion, once for each of several times."""
+        return Trajectories(self.road, np.repeat(self.rows[:1], len(times), axis=0))
 
     def at(self, time: Array | float) -> Poses:
         """Poses at ``time`` [s], one for all bodies or one a body."""

@@ -85,15 +85,13 @@ class Body:
     """Length, width, height of the bounding box [m]; of road users as an annotator would draw it."""
     rows: npt.NDArray[np.float32]
     """float32 [P, PRIMITIVE_WIDTH]."""
+    bounds: tuple[float, float, float]
+    """Radius around the z axis, lowest and highest z of what the primitives can reach [m]."""
 
     @classmethod
     def of(cls, size: tuple[float, float, float], rows: Iterable[Row]) -> Body:
         """A body from its primitives."""
-        return cls(size, np.array(list(rows), np.float32))
-
-    def bounds(self) -> tuple[float, float, float]:
-        """Radius around the z axis, lowest and highest z of what the primitives can reach [m]."""
-        rows = self.rows
-        reach = np.hypot(rows[:, 1], rows[:, 2]) + np.hypot(rows[:, 6], rows[:, 7])
-        low, high = rows[:, 3] - rows[:, 8], rows[:, 3] + rows[:, 8]
-        return float(reach.max()), float(low.min()), float(high.max())
+        listed = list(rows)
+        reach = max(math.hypot(row[1], row[2]) + math.hypot(row[6], row[7]) for row in listed)
+        low, high = min(row[3] - row[8] for row in listed), max(row[3] + row[8] for row in listed)
+        return cls(size, np.array(listed, np.float32), (reach, low, high))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from awml_deploy_lab.simulation.chance import pick, sign
 from awml_deploy_lab.simulation.primitives import Body, Row, box, cylinder, ellipsoid
 
 CLASS_NAMES = ("CAR", "TRUCK", "BUS", "BICYCLE", "PEDESTRIAN")
@@ -33,7 +34,7 @@ def _wheels(positions: tuple[float, ...], width: float, radius: float, thickness
 
 def car(rng: np.random.Generator, scale: float = 1.0) -> Body:
     """A hatchback, saloon, estate, SUV, van or pickup."""
-    style = rng.choice(6, p=[0.24, 0.22, 0.14, 0.22, 0.11, 0.07])
+    style = pick(rng, range(6), (0.24, 0.22, 0.14, 0.22, 0.11, 0.07))
     length, width, height = (
         (rng.uniform(3.5, 4.3), rng.uniform(1.6, 1.82), rng.uniform(1.42, 1.6)),
         (rng.uniform(4.4, 5.1), rng.uniform(1.72, 1.95), rng.uniform(1.38, 1.52)),
@@ -165,14 +166,12 @@ def truck(rng: np.random.Generator, scale: float = 1.0) -> Body:
                 taper=(0.4, 0.4, 0.2),
             )
         )
-        height = max(top, wall)
     elif kind < 0.9:
         for start in np.linspace(-half + 0.2, rear - 1.3, rng.integers(1, 4)):
             rise = rng.uniform(0.4, height - bed)
             rows.append(
                 box((start, start + 1.2), (-side + 0.2, side - 0.2), (bed, bed + rise), reflectivity=load)
             )
-        height = max(top, height - 0.3)
     else:
         radius = (height - bed) / 2
         rows.append(
@@ -180,7 +179,8 @@ def truck(rng: np.random.Generator, scale: float = 1.0) -> Body:
                 ((rear - half) / 2, 0.0, bed + radius), ((rear + half) / 2, side, radius), reflectivity=load
             )
         )
-    return Body.of((length, width, height), rows)
+    # A cab or a load may be higher or lower than the box that was drawn.
+    return Body.of((length, width, max(row[3] + row[8] for row in rows)), rows)
 
 
 def bus(rng: np.random.Generator, scale: float = 1.0) -> Body:
@@ -293,10 +293,10 @@ def pedestrian(rng: np.random.Generator, scale: float = 1.0) -> Body:
     child = rng.random() < 0.14
     height = (rng.uniform(1.05, 1.45) if child else rng.normal(1.7, 0.09)) * scale
     build = height / 1.7 * rng.uniform(0.9, 1.15)
-    stride = rng.choice([0.08, rng.uniform(0.15, 0.6)]) * height / 1.7
+    stride = pick(rng, (0.08, rng.uniform(0.15, 0.6))) * height / 1.7
     shoulders, cloth, trousers = 0.22 * build, rng.uniform(0.08, 0.8), rng.uniform(0.08, 0.6)
     hip, neck = 0.5 * height, 0.84 * height
-    swing = rng.choice([-1.0, 1.0])
+    swing = sign(rng)
     rows = [
         ellipsoid(
             (0.0, 0.0, 0.93 * height), (0.1 * build, 0.085 * build, 0.075 * height), reflectivity=0.45

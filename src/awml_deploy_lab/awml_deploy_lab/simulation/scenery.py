@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from awml_deploy_lab.simulation.chance import pick, sign
 from awml_deploy_lab.simulation.primitives import Body, Row, box, cylinder, ellipsoid
 
 _BELOW = -1.5
@@ -12,7 +13,7 @@ _BELOW = -1.5
 
 def building(rng: np.random.Generator, width: float, depth: float) -> Body:
     """A house that faces -y or +y: walls, a protruding or receding ground floor, balconies, a roof."""
-    height = rng.choice([rng.uniform(3.0, 7.0), rng.uniform(6.0, 24.0)])
+    height = pick(rng, (rng.uniform(3.0, 7.0), rng.uniform(6.0, 24.0)))
     half, side, paint = width / 2, depth / 2, rng.uniform(0.15, 0.8)
     ground_floor = rng.uniform(2.6, 3.6)
     set_back = rng.uniform(-0.5, 0.8)
@@ -43,7 +44,7 @@ def building(rng: np.random.Generator, width: float, depth: float) -> Body:
             )
         )
     for _ in range(int(rng.integers(0, 5))):
-        x, y = rng.uniform(-half, half), rng.choice([-side, side])
+        x, y = rng.uniform(-half, half), side * sign(rng)
         low = rng.uniform(0.0, max(height - 3.0, 0.5))
         reach = rng.uniform(0.3, 1.2)
         rows.append(
@@ -91,7 +92,7 @@ def bush(rng: np.random.Generator) -> Body:
 
 def hedge(rng: np.random.Generator, length: float) -> Body:
     """A trimmed hedge, fence or wall along x."""
-    height, porous = rng.uniform(0.6, 2.2), rng.choice([0.0, 0.25, 0.6])
+    height, porous = rng.uniform(0.6, 2.2), pick(rng, (0.0, 0.25, 0.6))
     thickness = rng.uniform(0.06, 0.25) if porous != 0.25 else rng.uniform(0.4, 0.9)
     extent = (-length / 2, length / 2), (-thickness / 2, thickness / 2)
     return Body.of(
@@ -181,8 +182,8 @@ def furniture(rng: np.random.Generator) -> Body:
             )
         ]
     body = Body.of((1.0, 1.0, 1.0), rows)
-    reach, _, top = body.bounds()
-    return Body((2 * reach, 2 * reach, top), body.rows)
+    reach, _, top = body.bounds
+    return Body((2 * reach, 2 * reach, top), body.rows, body.bounds)
 
 
 def pavement(length: float, width: float, height: float) -> Body:

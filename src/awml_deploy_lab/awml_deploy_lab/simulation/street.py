@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from awml_deploy_lab.simulation import motion, road_users, scenery
+from awml_deploy_lab.simulation.chance import pick, sign
 from awml_deploy_lab.simulation.ground import Ground
 from awml_deploy_lab.simulation.motion import Road, Trajectories
 from awml_deploy_lab.simulation.overlaps import free_of_overlaps
@@ -24,6 +25,8 @@ EGO_CENTER = 1.4
 """Centre of the ego vehicle ahead of its rear axle [m]."""
 _MARGIN = 0.25
 """Free space that road users keep [m]."""
+
+_VEHICLES = (CAR, TRUCK, BUS, BICYCLE)
 
 Item = tuple[int, Body, motion.Row]
 
@@ -52,13 +55,38 @@ class Street:
     """Of the ego vehicle's ``base_link``, one row."""
 
 
+class BodyPool:
+    """Bodies that several streets share: furnishing a street is mostly making bodies.
+
+    The first ``size`` of a kind are made when they are asked for; after that, one of those is given.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._bodies: dict[Callable[..., Body], list[Body]] = {}
+
+    def get(self, rng: np.random.Generator, make: Callable[..., Body], *arguments: float) -> Body:
+        """A body that ``make(rng, *arguments)`` made for this or an earlier caller."""
+        made = self._bodies.setdefault(make, [])
+        if len(made) < self._size:
+            made.append(make(rng, *arguments))
+            return made[-1]
+        return pick(rng, made)
+
+
 class _Builder:
     """Collects what stands and drives along one road."""
 
     def __init__(
-        self, rng: np.random.Generator, parameters: SceneParameters, start: float, end: float
+        self,
+        rng: np.random.Generator,
+        parameters: SceneParameters,
+        start: float,
+        end: float,
+        pool: BodyPool | None,
     ) -> None:
         self.rng = rng
+        self.pool = pool
         self.parameters = parameters
         self.start, self.end = start, end
         self.lane_width = self.uniform(parameters.lane_width)
@@ -81,7 +109,12 @@ class _Builder:
         return float(self.rng.uniform(*limits))
 
     def user(self, label: int) -> Body:
-        return road_users.MAKERS[label](self.rng, self.uniform(self.parameters.size_scale))
+        return self.body(road_users.MAKERS[label], self.uniform(self.parameters.size_scale))
+
+    def body(self, make: Callable[..., Body], *arguments: float) -> Body:
+        if self.pool is None:
+            return make(self.rng, *arguments)
+        return self.pool.get(self.rng, make, *arguments)
 
     @property
     def edge(self) -> float:
@@ -89,8 +122,8 @@ class _Builder:
         return self.half_road + self.parking
 
     def at(self, along: float, left: float, turn: float = 0.0) -> tuple[float, float, float]:
-        x, y, heading = self.road.locate(along, left)
-        return float(x), float(y), float(heading) + turn
+        x, y, heading = self.road.place(along, left)
+        return x, y, heading + turn
 
     def in_crossing(self, along: float, margin: float) -> bool:
         return abs(along - self.crossing) < self.crossing_half + margin
@@ -112,11 +145,10 @@ class _Builder:
 
     def traffic(self, speeds: dict[tuple[int, int], float], lead: float) -> Iterator[Item]:
         """Vehicles of all lanes, ``lead`` [m] of free road around the ego vehicle."""
-        shares = np.array(self.parameters.traffic)
         for (direction, lane), speed in speeds.items():
             gap, along = self.uniform(self.parameters.vehicle_gap), self.start + self.rng.uniform(0.0, 20.0)
             while along < self.end:
-                label = int(self.rng.choice([CAR, TRUCK, BUS, BICYCLE], p=shares))
+                label = pick(self.rng, _VEHICLES, self.parameters.traffic)
                 body = self.user(label)
                 along += body.size[0] / 2
                 blocks_ego = (direction, lane) == (1, 0) and abs(along - EGO_CENTER) < lead + body.size[
@@ -138,7 +170,7 @@ class _Builder:
             if self.parking:
                 yield from self._parked(side, self.uniform(self.parameters.parked))
             for along in self._places(self.uniform(self.parameters.cyclists)):
-                speed = rng.choice([-1.0, 1.0]) * rng.uniform(1.5, 7.0)
+                speed = sign(rng) * rng.uniform(1.5, 7.0)
                 left = side * (self.edge + rng.uniform(-0.8, 1.0))
                 yield BICYCLE, self.user(BICYCLE), motion.along_road(along, left, speed, 0.15, 0.8)
             yield from self._walkers(side, self.uniform(self.parameters.pedestrians))
@@ -151,11 +183,11 @@ class _Builder:
     def _parked(self, side: float, share: float) -> Iterator[Item]:
         rng, along = self.rng, self.start
         while along < self.end:
-            label = int(rng.choice([CAR, TRUCK, BUS, BICYCLE], p=[0.78, 0.1, 0.03, 0.09]))
+            label = pick(rng, _VEHICLES, (0.78, 0.1, 0.03, 0.09))
             body = self.user(label)
             along += body.size[0] / 2
             if rng.random() < share and not self.in_crossing(along, 6.0):
-                turn = rng.choice([0.0, math.pi]) + rng.normal(0.0, 0.04)
+                turn = pick(rng, (0.0, math.pi)) + rng.normal(0.0, 0.04)
                 left = side * (self.edge - 1.2 + rng.normal(0.0, 0.12))
                 yield label, body, motion.still(*self.at(along, left, turn))
             along += body.size[0] / 2 + rng.uniform(0.4, 2.0)
@@ -166,7 +198,7 @@ class _Builder:
             left = side * (self.edge + rng.uniform(0.3, self.pavement))
             kind = rng.random()
             if kind < 0.6:
-                speed = rng.choice([-1.0, 1.0]) * rng.normal(1.3, 0.25)
+                speed = sign(rng) * rng.normal(1.3, 0.25)
                 yield PEDESTRIAN, self.user(PEDESTRIAN), motion.along_road(along, left, speed, 0.2, 0.6)
             elif kind < 0.85:
                 for _ in range(int(rng.integers(1, 5))):
@@ -189,7 +221,11 @@ class _Builder:
             for along in self._places(density * self.clutter):
                 if not self.in_crossing(along, 1.0):
                     left = side * rng.uniform(near, far)
-                    yield STATIC, make(rng), motion.still(*self.at(along, left, rng.uniform(0.0, 6.3)))
+                    yield (
+                        STATIC,
+                        self.body(make),
+                        motion.still(*self.at(along, left, rng.uniform(0.0, 6.3))),
+                    )
         for along in np.arange(self.start, self.end, 8.0):
             if not self.in_crossing(along, 4.0):
                 strip = scenery.pavement(8.6, self.pavement, self.curb)
@@ -240,15 +276,15 @@ class _Builder:
         for v in (-6.0, 6.0):
             for u in np.arange(-width / 2 + 2.0, width / 2 - 2.0, 2.9):
                 if rng.random() < 0.55:
-                    label = int(rng.choice([CAR, TRUCK, BUS, BICYCLE], p=[0.8, 0.09, 0.03, 0.08]))
-                    yaw = heading + rng.choice([-1.0, 1.0]) * math.pi / 2 + rng.normal(0.0, 0.05)
+                    label = pick(rng, _VEHICLES, (0.8, 0.09, 0.03, 0.08))
+                    yaw = heading + sign(rng) * math.pi / 2 + rng.normal(0.0, 0.05)
                     yield label, self.user(label), motion.still(*place(u, v), yaw)
         for _ in range(rng.poisson(2.0)):
             u, v = rng.uniform(-width / 2, width / 2), rng.uniform(-3.0, 3.0)
             walk = motion.line(*place(u, v), rng.uniform(-math.pi, math.pi), max(0.0, rng.normal(0.9, 0.6)))
             yield PEDESTRIAN, self.user(PEDESTRIAN), walk
         if rng.random() < 0.5:
-            label, rate = int(rng.choice([CAR, TRUCK, BICYCLE], p=[0.6, 0.2, 0.2])), rng.uniform(0.3, 0.7)
+            label, rate = pick(rng, (CAR, TRUCK, BICYCLE), (0.6, 0.2, 0.2)), rng.uniform(0.3, 0.7)
             turn = motion.circle(*place(0.0, 0.0), rng.uniform(4.0, 6.5), rng.uniform(0.0, 6.3), rate)
             yield label, self.user(label), turn
 
@@ -262,7 +298,7 @@ class _Builder:
             moving = rng.random() < 0.3
             speed = rng.uniform(2.0, 8.0) if moving else 0.0
             while left < 60.0:
-                label = int(rng.choice([CAR, TRUCK, BUS, BICYCLE], p=[0.58, 0.16, 0.1, 0.16]))
+                label = pick(rng, _VEHICLES, (0.58, 0.16, 0.1, 0.16))
                 body = self.user(label)
                 left += body.size[0] / 2
                 for lane, sense in ((-0.5, -1.0), (0.5, 1.0)):
@@ -277,11 +313,16 @@ class _Builder:
                 pose = self.at(
                     along, side * (self.edge + rng.uniform(0.3, self.pavement)), rng.uniform(-3.1, 3.1)
                 )
-                yield PEDESTRIAN, self.user(PEDESTRIAN), motion.line(*pose, rng.choice([0.0, 1.3]))
+                yield PEDESTRIAN, self.user(PEDESTRIAN), motion.line(*pose, pick(rng, (0.0, 1.3)))
 
 
 def make_street(
-    rng: np.random.Generator, parameters: SceneParameters, *, times: Sequence[float], reach: float
+    rng: np.random.Generator,
+    parameters: SceneParameters,
+    *,
+    times: Sequence[float],
+    reach: float,
+    pool: BodyPool | None = None,
 ) -> Street:
     """A street in which no two road users touch at any of ``times``.
 
@@ -290,9 +331,10 @@ def make_street(
         parameters: What to draw from.
         times: When the street will be looked at [s].
         reach: How far ahead of and behind the ego vehicle it is furnished [m].
+        pool: Where road users, trees and the like come from; all are made anew if None.
     """
     speed = float(rng.uniform(*parameters.ego_speed)) * float(rng.random() > 0.1)
-    builder = _Builder(rng, parameters, speed * min(times) - reach, speed * max(times) + reach)
+    builder = _Builder(rng, parameters, speed * min(times) - reach, speed * max(times) + reach, pool)
     speeds = builder.lane_speeds(speed)
     ego_left = builder.lane_offset(1, 0) + rng.normal(0.0, 0.2)
     ego = motion.along_road(0.0, ego_left, speed or 1e-3, min(0.2, 0.02 * speed), 0.3)
@@ -316,7 +358,7 @@ def make_street(
     return Street(
         labels=np.array([label for label, _, _ in items], np.int32),
         sizes=np.array([body.size for body in bodies]),
-        bounds=np.array([body.bounds() for body in bodies]),
+        bounds=np.array([body.bounds for body in bodies]),
         rows=np.concatenate([body.rows for body in bodies]),
         first_row=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
         trajectories=Trajectories.of(builder.road, [row for _, _, row in items]),

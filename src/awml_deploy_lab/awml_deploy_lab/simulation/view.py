@@ -54,13 +54,18 @@ class EgoPose:
         return matrix
 
 
+def ego_path(street: Street, times: Array) -> Array:
+    """float64 [n, 6]: the values of :class:`EgoPose` at some times [s]: on the ground, tilted with it."""
+    at = street.ego.along_time(times).at(times)
+    gx, gy = street.ground.gradient(at.x, at.y)
+    cos, sin = np.cos(at.yaw), np.sin(at.yaw)
+    roll, pitch = np.arctan(gy * cos - gx * sin), -np.arctan(gx * cos + gy * sin)
+    return np.stack([at.x, at.y, street.ground.height(at.x, at.y), roll, pitch, at.yaw], axis=1)
+
+
 def ego_pose(street: Street, time: float) -> EgoPose:
-    """Where the ego vehicle is at ``time`` [s]: on the ground, tilted with it."""
-    at = street.ego.at(time)
-    x, y, yaw = float(at.x[0]), float(at.y[0]), float(at.yaw[0])
-    gx, gy = street.ground.gradient(x, y)
-    forward, left = gx * math.cos(yaw) + gy * math.sin(yaw), gy * math.cos(yaw) - gx * math.sin(yaw)
-    return EgoPose(x, y, float(street.ground.height(x, y)), math.atan(left), -math.atan(forward), yaw)
+    """Where the ego vehicle is at ``time`` [s]."""
+    return EgoPose(*(float(value) for value in ego_path(street, np.array([time]))[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,40 +133,28 @@ def _bodies_at(
 
 
 def _column_table(street: Street, lidar: Lidar, pose: EgoPose, time: float) -> Table:
-    times = lidar.times()
     knots = np.linspace(0.0, lidar.period, _KNOTS)
-    poses = [ego_pose(street, time + float(knot)) for knot in knots]
-    values = np.array(
-        [(p.x - pose.x, p.y - pose.y, p.z - pose.z, p.roll, p.pitch, p.yaw - pose.yaw) for p in poses]
-    )
-    dx, dy, dz, roll, pitch, yaw = (np.interp(times, knots, column) for column in values.T)
+    path = ego_path(street, time + knots)
     cos, sin = math.cos(pose.yaw), math.sin(pose.yaw)
-    turns = _rotations(roll, pitch, yaw)
+    dx, dy = path[:, 0] - pose.x, path[:, 1] - pose.y
+    base = np.stack([cos * dx + sin * dy, cos * dy - sin * dx, path[:, 2] - pose.z], axis=1)
+    turns = np.stack([rotation(roll, pitch, yaw - pose.yaw) for roll, pitch, yaw in path[:, 3:]])
     mounting = lidar.mounting()
-    offset = turns @ mounting[:3, 3]
-    sensor = turns @ mounting[:3, :3]
-    azimuth = lidar.azimuths()
-    level = sensor[:, :, 0] * np.cos(azimuth)[:, None] + sensor[:, :, 1] * np.sin(azimuth)[:, None]
+    origins = base + turns @ mounting[:3, 3]
+    sensors = (turns @ mounting[:3, :3]).reshape(-1, 9)
+    times, azimuth = lidar.times(), lidar.azimuths()
+    # Between knots a hundredth of a second apart, rotations are straight lines to float32.
+    place = times / lidar.period * (_KNOTS - 1)
+    knot = place.astype(np.int64)
+    part = (place - knot)[:, None]
+    values = np.concatenate([origins, sensors], axis=1)
     table = np.empty((lidar.columns, COLUMN_WIDTH))
     table[:, 0] = times - lidar.period / 2
     table[:, 1], table[:, 2] = np.cos(azimuth), np.sin(azimuth)
-    table[:, 3] = cos * dx + sin * dy + offset[:, 0]
-    table[:, 4] = cos * dy - sin * dx + offset[:, 1]
-    table[:, 5] = dz + offset[:, 2]
-    table[:, 6:15] = sensor.reshape(-1, 9)
+    table[:, 3:15] = values[knot] * (1 - part) + values[knot + 1] * part
+    level = table[:, [6, 9]] * table[:, 1:2] + table[:, [7, 10]] * table[:, 2:3]
     table[:, 15] = np.arctan2(level[:, 1], level[:, 0])
     return table.astype(np.float32)
-
-
-def _rotations(roll: Array, pitch: Array, yaw: Array) -> Array:
-    """float64 [n, 3, 3], as :func:`lidar.rotation` gives one."""
-    (cr, sr), (cp, sp), (cy, sy) = ((np.cos(a), np.sin(a)) for a in (roll, pitch, yaw))
-    rows = [
-        [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-        [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-        [-sp, cp * sr, cp * cr],
-    ]
-    return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
 
 
 def _boxes(

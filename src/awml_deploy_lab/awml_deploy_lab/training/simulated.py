@@ -17,7 +17,7 @@ from awml_deploy_lab.simulation.parameters import TRAINING, SceneParameters
 from awml_deploy_lab.simulation.rays import Revolution, RevolutionTables, cast
 from awml_deploy_lab.simulation.returns import sense
 from awml_deploy_lab.simulation.road_users import CLASS_NAMES
-from awml_deploy_lab.simulation.street import make_street
+from awml_deploy_lab.simulation.street import BodyPool, make_street
 from awml_deploy_lab.simulation.view import SweepView, make_view
 from awml_deploy_lab.training.ahead import ahead
 from awml_deploy_lab.training.batch import TrainingBatch
@@ -26,6 +26,13 @@ _STEPS = 1 << 40
 """More steps than any training takes."""
 _LATE = 0.15
 """Share of frames whose past sweep is one older, as after a lost message."""
+
+_FRAMES_A_STREET = 2
+"""Frames that share a street, seconds apart: furnishing it takes longer than looking at it."""
+_LONGEST = 8.0
+"""Between the first and the last frame of a street [s]."""
+_POOL = 40
+"""Bodies of a kind that the streets of a batch share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,17 +137,22 @@ class _Scenes(Dataset[SceneBatch]):
     def __getitem__(self, step: int) -> SceneBatch:
         revolutions: list[Revolution] = []
         to_current, lags, bodies, boxes, labels, frames, numbers = ([] for _ in range(7))
-        first_body = 0
+        first_body, pool = 0, BodyPool(_POOL)
         for frame in range(self.batch_size):
-            rng = np.random.default_rng([self.seed, step, frame])
-            lidar = self.parameters.make_lidar(rng)
-            late = int(rng.random() < _LATE)
-            lag = [0.0] + [lidar.period * (k + late) for k in range(1, self.num_past_sweeps + 1)]
-            now = float(rng.uniform(1.0, 10.0))
-            times = [now - value for value in lag]
-            street = make_street(rng, self.parameters, times=times, reach=self.reach)
-            views = [make_view(street, lidar, time) for time in times]
-            for view, value in zip(views, lag, strict=True):
+            if frame % _FRAMES_A_STREET == 0:
+                rng = np.random.default_rng([self.seed, step, frame])
+                lidar = self.parameters.make_lidar(rng)
+                moments = rng.uniform(1.0, 1.0 + _LONGEST, _FRAMES_A_STREET)
+                late = rng.random(_FRAMES_A_STREET) < _LATE
+                lag = [
+                    [0.0] + [lidar.period * (k + skip) for k in range(1, self.num_past_sweeps + 1)]
+                    for skip in late
+                ]
+                times = [float(t) - value for t, part in zip(moments, lag, strict=True) for value in part]
+                street = make_street(rng, self.parameters, times=times, reach=self.reach, pool=pool)
+            turn = frame % _FRAMES_A_STREET
+            views = [make_view(street, lidar, float(moments[turn]) - value) for value in lag[turn]]
+            for view, value in zip(views, lag[turn], strict=True):
                 revolutions.append(Revolution(view, street.rows, lidar, int(rng.integers(1 << 31))))
                 to_current.append(_upright_to(view, views[0]))
                 lags.append(value)
