@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,8 +86,8 @@ class RevolutionTables:
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> RevolutionTables:
-        values = vars(self).items()
-        return RevolutionTables(**{k: change(v) if isinstance(v, Tensor) else v for k, v in values})
+        tensors = {key: change(value) for key, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
 
 
 @dataclass(frozen=True, eq=False)

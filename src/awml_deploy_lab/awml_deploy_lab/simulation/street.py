@@ -285,8 +285,8 @@ class _Builder:
             yield PEDESTRIAN, self.user(PEDESTRIAN), walk
         if rng.random() < 0.5:
             label, rate = pick(rng, (CAR, TRUCK, BICYCLE), (0.6, 0.2, 0.2)), rng.uniform(0.3, 0.7)
-            turn = motion.circle(*place(0.0, 0.0), rng.uniform(4.0, 6.5), rng.uniform(0.0, 6.3), rate)
-            yield label, self.user(label), turn
+            course = motion.circle(*place(0.0, 0.0), rng.uniform(4.0, 6.5), rng.uniform(0.0, 6.3), rate)
+            yield label, self.user(label), course
 
     def side_road(self) -> Iterator[Item]:
         """Vehicles that wait or cross where a road meets this one, and people around them."""

@@ -87,7 +87,7 @@ class SweepView:
 
     def upright_to_base(self) -> npt.NDArray[np.float32]:
         """float32 [3, 3]: rotation from the upright frame to ``base_link``."""
-        return rotation(self.pose.roll, self.pose.pitch, 0.0).T.astype(np.float32)
+        return np.asarray(rotation(self.pose.roll, self.pose.pitch, 0.0).T, np.float32)
 
 
 def make_view(street: Street, lidar: Lidar, time: float) -> SweepView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,8 +57,8 @@ class SceneBatch:
 
     def pin_memory(self) -> SceneBatch:
         """A copy that a GPU reads while the host goes on; asked for by torch's loader."""
-        pinned = {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return SceneBatch(**{**pinned, "tables": self.tables.pin_memory()})
+        pinned = {k: v.pin_memory() for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, tables=self.tables.pin_memory(), **pinned)
 
 
 class SimulatedBatches:
