@@ -21,10 +21,10 @@ _ERROR_COLUMNS = ("ATE\nm", "ASE\n", "AOE\nrad", "AVE\nm/s")
 
 def print_detection_metrics(metrics: DetectionMetrics, console: Console) -> None:
     """Print the metrics of every class, their means and scores, those by range, and what was left out."""
-    _print_whole(_class_table(metrics), console)
+    print_whole(_class_table(metrics), console)
     _print_line(_scores(metrics), console)
     if any(part.num_gt or part.num_predictions for part in metrics.by_range):
-        _print_whole(_range_table(metrics), console)
+        print_whole(_range_table(metrics), console)
     shown = [metrics, *metrics.by_range]
     if any(error and not error.measured for part in shown for error in _all_errors(part)):
         _print_line(
@@ -42,7 +42,7 @@ def _print_line(text: str, console: Console) -> None:
     console.print(text, markup=False, soft_wrap=True, highlight=False)
 
 
-def _print_whole(table: Table, console: Console) -> None:
+def print_whole(table: Table, console: Console) -> None:
     """Print a table no narrower than its figures: in a log of 80 columns, cut ones would be lost."""
     from rich.measure import Measurement
 
