@@ -9,18 +9,22 @@ score threshold, as average precision needs it.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from awml_deploy_core.errors import AwmlDeployError
-from awml_deploy_core.evaluation import DetectionMetricSettings, EvaluatedFrame, evaluate_detections
+from awml_deploy_core.evaluation import (
+    DetectionMetrics,
+    DetectionMetricSettings,
+    EvaluatedFrame,
+    evaluate_detections,
+)
+from awml_deploy_core.evaluation.metrics import MetricRecord
 from awml_deploy_core.exit_codes import ExitCode
-from awml_deploy_core.files import atomic_write
+from awml_deploy_core.files import sha256_file, write_text
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_deploy_core.runner.pipelines import open_pipeline
 from awml_deploy_lab.simulation.drive import SimulatedDrive
@@ -65,7 +69,21 @@ def held_out_frames(
         yield f"{first_seed + number}_{at}", frame_of(sweeps[0], sweeps[1:]), sweeps[0]
 
 
-def evaluate(bundle: Path, frames: int, past_sweeps: int, settings: DetectionMetricSettings) -> Any:
+class HeldOutResult(MetricRecord):
+    """Metrics of a bundle and everything that they depend on."""
+
+    bundle: dict[str, str]
+    """SHA-256 by ONNX file."""
+    frames: int
+    past_sweeps: int
+    first_seed: int
+    score_threshold: float
+    metrics: DetectionMetrics
+
+
+def evaluate(
+    bundle: Path, frames: int, past_sweeps: int, settings: DetectionMetricSettings
+) -> HeldOutResult:
     """nuScenes metrics of a bundle in ONNX Runtime on the CPU.
 
     Raises:
@@ -84,7 +102,14 @@ def evaluate(bundle: Path, frames: int, past_sweeps: int, settings: DetectionMet
             source, "Evaluating", frames, console=console, disable=not console.is_terminal
         ):
             results.append(EvaluatedFrame(name, pipeline.infer(sample).output, sweep.ground_truth))
-    return evaluate_detections(results, settings)
+    return HeldOutResult(
+        bundle={path.name: sha256_file(path) for path in sorted(bundle.glob("*.onnx"))},
+        frames=frames,
+        past_sweeps=past_sweeps,
+        first_seed=FIRST_SEED,
+        score_threshold=SCORE_THRESHOLD,
+        metrics=evaluate_detections(results, settings),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,16 +129,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     settings = DetectionMetricSettings(max_distance=CLASS_RANGES, min_points=options.min_points)
     try:
-        metrics = evaluate(options.bundle, options.frames, options.past_sweeps, settings)
+        result = evaluate(options.bundle, options.frames, options.past_sweeps, settings)
         if options.json:
-            with atomic_write(options.json) as stream:
-                stream.write(json.dumps(metrics.model_dump(mode="json"), indent=1).encode())
+            write_text(options.json, result.model_dump_json(indent=1) + "\n")
     except AwmlDeployError as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.BAD_INPUT
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    print_detection_metrics(metrics, Console())
+    print_detection_metrics(result.metrics, Console())
     return ExitCode.PASSED
 
 

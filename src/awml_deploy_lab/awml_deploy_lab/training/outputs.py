@@ -6,16 +6,18 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from awml_deploy_core.errors import CheckpointError, ConfigError
+from awml_deploy_core.errors import ArtifactError, CheckpointError, ConfigError
 from awml_deploy_core.files import atomic_write, io_errors, write_text
 from awml_deploy_lab.training.trainer import Trainer
 
 STATE, CHECKPOINT, METRICS = "state.pt", "checkpoint.pth", "metrics.jsonl"
 """File names in the output folder."""
+_META = ("recipe", "recipe_sha256", "step", "seed", "torch")
 _UNREADABLE = (
     OSError,
     RuntimeError,
@@ -98,6 +100,23 @@ def write_checkpoint(folder: Path, trainer: Trainer, *, half: bool = False) -> P
     with atomic_write(path) as stream:
         torch.save(content, stream)
     return path
+
+
+def read_checkpoint_meta(path: Path) -> dict[str, Any]:
+    """What :func:`write_checkpoint` recorded beside the weights.
+
+    Raises:
+        ArtifactError: The file cannot be read, or another program wrote it.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        meta: dict[str, Any] = content["meta"]
+        missing = [name for name in _META if name not in meta]
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        raise ArtifactError(path, "cannot be read", got=str(error).splitlines()[0]) from error
+    if missing:
+        raise ArtifactError(path, "was not written by this training", got=f"no {', '.join(missing)}")
+    return meta
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

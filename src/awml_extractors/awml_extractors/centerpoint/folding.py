@@ -1,4 +1,4 @@
-"""The pillar feature net in the form that is exported: the same function at a fraction of the memory traffic.
+"""The pillar feature net in the form that is exported: the same function with less memory traffic.
 
 Two identities save most of the passes over the points. A batch normalisation in eval mode is part of
 the linear layer before it. And a layer sees its points beside their maximum m, the same for all points

@@ -1,0 +1,68 @@
+"""The shipped models: weights, graphs, metrics and card belong together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.errors import ArtifactError
+from awml_deploy_core.files import sha256_file
+from awml_deploy_core.runner.pipelines import open_pipeline
+from awml_deploy_lab.evaluation.held_out import held_out_frames
+from awml_deploy_lab.evaluation.model_card import CARD, card_of
+
+MODELS = sorted(path.parent for path in (ROOT / "models").glob(f"*/{CARD}"))
+SIZE_LIMIT = 16 * 2**20
+
+
+def test_there_are_models_and_they_are_small() -> None:
+    assert "centerpoint_demo" in [folder.name for folder in MODELS]
+    size = sum(path.stat().st_size for path in (ROOT / "models").rglob("*") if path.is_file())
+    assert size < SIZE_LIMIT
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
+def test_the_card_is_that_of_the_files(folder: Path) -> None:
+    assert (folder / CARD).read_text(encoding="utf-8") == card_of(folder)
+
+
+@pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
+def test_the_bundle_was_exported_from_the_checkpoint(folder: Path) -> None:
+    manifest = ModelBundle.open(folder / "bundle").manifest
+    assert manifest is not None
+    assert manifest.checkpoint is not None
+    assert manifest.checkpoint.sha256 == sha256_file(folder / "checkpoint.pth")
+
+
+def test_another_graph_or_other_weights_are_found_out(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(ROOT / "models" / "centerpoint_demo", folder)
+    metrics = folder / "evaluation" / "held_out.json"
+    content = json.loads(metrics.read_text())
+    content["metrics"]["mean_ap"] = 0.99
+    metrics.write_text(json.dumps(content))
+    assert card_of(folder) != (folder / CARD).read_text(encoding="utf-8")
+    graph = folder / "bundle" / "pts_voxel_encoder.onnx"
+    graph.write_bytes(graph.read_bytes() + b"\0")
+    with pytest.raises(ArtifactError, match="another pts_voxel_encoder.onnx"):
+        card_of(folder)
+
+
+def test_an_export_from_the_checkpoint_detects_what_the_shipped_bundle_detects(bundle: Path) -> None:
+    """Other versions of torch may write another graph, but not another model."""
+    frames = [frame for _, frame, _ in held_out_frames(2, past_sweeps=1)]
+    found = []
+    for path in (ROOT / "models" / "centerpoint_demo" / "bundle", bundle):
+        with open_pipeline(path, "onnxruntime", "cpu") as pipeline:
+            found.append([pipeline.infer(frame).output for frame in frames])
+    for shipped, exported in zip(*found, strict=True):
+        assert len(shipped) > 5
+        np.testing.assert_allclose(exported.centers, shipped.centers, atol=1e-3)
+        np.testing.assert_allclose(exported.scores, shipped.scores, atol=1e-4)
+        np.testing.assert_array_equal(exported.labels, shipped.labels)
