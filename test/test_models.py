@@ -50,7 +50,7 @@ def test_another_graph_or_other_weights_are_found_out(tmp_path: Path) -> None:
     assert card_of(folder) != (folder / CARD).read_text(encoding="utf-8")
     graph = folder / "bundle" / "pts_voxel_encoder.onnx"
     graph.write_bytes(graph.read_bytes() + b"\0")
-    with pytest.raises(ArtifactError, match="another pts_voxel_encoder.onnx"):
+    with pytest.raises(ArtifactError, match=r"another pts_voxel_encoder\.onnx"):
         card_of(folder)
 
 
