@@ -202,13 +202,13 @@ def test_every_deviation_is_listed(tmp_path: Path) -> None:
     state = weights()
     del state["pts_backbone.blocks.0.0.weight"]
     state["pts_bbox_head.shared_conv.bn.bias"] = torch.zeros(7)
-    state["pts_neck.deblocks.0.1.bias"] = torch.zeros(16, dtype=torch.int64)
-    state["pts_neck.deblocks.0.1.weight"] = torch.full((16,), torch.nan)
+    state["pts_neck.deblocks.0.1.bias"] = torch.zeros(32, dtype=torch.int64)
+    state["pts_neck.deblocks.0.1.weight"] = torch.full((32,), torch.nan)
     state["pts_neck.deblocks.1.1.running_var"][3] = -0.5
     state["pts_backbone.extra"] = torch.zeros(2)
     problems = refused(small(), save(tmp_path / "c.pth", state)).problems
     assert sorted(problems) == [
-        "pts_backbone.blocks.0.0.weight: missing, expected [16, 32, 3, 3]",
+        "pts_backbone.blocks.0.0.weight: missing, expected [32, 32, 3, 3]",
         "pts_backbone.extra: unexpected, shape [2]",
         "pts_bbox_head.shared_conv.bn.bias: shape [7], expected [32]",
         "pts_neck.deblocks.0.1.bias: dtype torch.int64, expected torch.float32",

@@ -39,7 +39,7 @@ def weights(config: CenterPointConfig) -> State:
             {"neck_channels": [24, 16, 16]},
             "check neck_conv_for_no_stride",
         ),
-        ({"pfn_channels": [32, 32]}, {}, "32 channels wide: check pfn_channels"),
+        ({"pfn_channels": [16, 32]}, {}, "16 channels wide: check pfn_channels"),
     ],
 )
 def test_hint_at_the_right_variant(trained: dict[str, Any], configured: dict[str, Any], hint: str) -> None:

@@ -27,7 +27,7 @@ def small(variant: str, **changes: object) -> CenterPointConfig:
         ("awml_2_6", 4_619_087),
         ("awml_j6gen2", 4_619_103),
         ("awml_short_range", 4_619_087),
-        ("demo", 283_367),
+        ("demo", 776_159),
     ],
 )
 def test_number_of_parameters(variant: str, parameters: int) -> None:
@@ -117,10 +117,10 @@ def test_padding_takes_part_in_the_maximum() -> None:
 @pytest.mark.parametrize(
     ("stride", "conv_for_no_stride", "kind", "shape"),
     [
-        (0.5, True, nn.Conv2d, (24, 16, 2, 2)),
-        (1.0, True, nn.Conv2d, (24, 16, 1, 1)),
-        (1.0, False, nn.ConvTranspose2d, (16, 24, 1, 1)),
-        (2.0, True, nn.ConvTranspose2d, (16, 24, 2, 2)),
+        (0.5, True, nn.Conv2d, (24, 32, 2, 2)),
+        (1.0, True, nn.Conv2d, (24, 32, 1, 1)),
+        (1.0, False, nn.ConvTranspose2d, (32, 24, 1, 1)),
+        (2.0, True, nn.ConvTranspose2d, (32, 24, 2, 2)),
     ],
 )
 def test_neck_layer_by_stride(

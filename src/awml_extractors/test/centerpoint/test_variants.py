@@ -24,7 +24,7 @@ from awml_extractors.centerpoint.variants import VARIANTS, parse_config
         ("awml_2_6", 1020, 2, 96000, 10),
         ("awml_j6gen2", 1020, 2, 96000, 11),
         ("awml_short_range", 640, 4, 64000, 10),
-        ("demo", 320, 2, 16000, 9),
+        ("demo", 320, 2, 20000, 9),
     ],
 )
 def test_geometry(variant: str, grid: int, out_size_factor: int, max_voxels: int, channels: int) -> None:
