@@ -10,7 +10,9 @@ WITH_ENV := VENV=$(VENV) bash tools/with_env.sh
 SETUP_STAMP := $(VENV)/.setup-done
 BUILD_STAMP := install/.build-done
 REQUIREMENTS := $(wildcard requirements/*.txt)
-SOURCES := $(shell find src launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*/build/*' -not -path '*.egg-info/*' 2>/dev/null)
+# What a ROS 2 installation has and the wheels have not.
+COLCON_PATHS := --base-paths src --paths interfaces/*/
+SOURCES := $(shell find src interfaces launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*/build/*' -not -path '*.egg-info/*' 2>/dev/null)
 
 .PHONY: demo test shell build setup lint unit-test system-test bench references clean help
 
@@ -40,7 +42,7 @@ $(SETUP_STAMP): $(REQUIREMENTS) tools/check_prerequisites.sh tools/ros_wheels.py
 	@touch $@
 
 $(BUILD_STAMP): $(SETUP_STAMP) $(SOURCES)
-	@$(WITH_ENV) colcon --log-level error build --event-handlers console_cohesion- status-
+	@$(WITH_ENV) colcon --log-level error build $(COLCON_PATHS) --event-handlers console_cohesion- status-
 	@touch $@
 
 lint: build ## ruff, mypy, import contracts
@@ -51,7 +53,7 @@ lint: build ## ruff, mypy, import contracts
 
 unit-test: build ## colcon test, failing if a package ran no test
 	rm -rf build/*/pytest.xml build/*/test_results
-	$(WITH_ENV) colcon test --executor sequential --event-handlers console_direct+ --return-code-on-test-failure
+	$(WITH_ENV) colcon test --base-paths src --executor sequential --event-handlers console_direct+ --return-code-on-test-failure
 	$(WITH_ENV) colcon test-result --verbose
 	$(WITH_ENV) python tools/check_test_counts.py build
 

@@ -14,7 +14,8 @@ from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_ros.centerpoint_node import CenterPointNode
 from awml_deploy_ros.model import open_bundle, warm_up
 from awml_deploy_ros.outputs import registry
-from awml_deploy_ros.parameters import AT_START, NodeSettings
+from awml_deploy_ros.parameters import AT_START
+from awml_deploy_ros.settings import NodeSettings
 
 values = {spec.name: spec.default for spec in AT_START} | {"model_path": sys.argv[1]}
 model = open_bundle(NodeSettings.from_values(values))

@@ -87,6 +87,10 @@ class PointCloudError(AwmlDeployError):
     """A point cloud is malformed or inconsistent."""
 
 
+class TransformError(AwmlDeployError):
+    """A transform between two frames is malformed, or not known at a time."""
+
+
 class BagError(AwmlDeployError):
     """A rosbag is unreadable or lacks a topic."""
 

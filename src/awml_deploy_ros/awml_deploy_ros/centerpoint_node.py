@@ -10,17 +10,15 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import PointCloud2
 
 from awml_deploy_core.errors import AwmlDeployError, ProcessError
 from awml_deploy_core.pipeline import StageLatency
-from awml_deploy_ros import logging_bridge, ros_parameters
+from awml_deploy_ros import logging_bridge
 from awml_deploy_ros.cloud_input import field_mapping, frame_of
+from awml_deploy_ros.cloud_stream import CloudStream
 from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_ros.densification import Densifier
 from awml_deploy_ros.diagnostics import (
     DiagnosticsPublisher,
     health_status,
@@ -32,19 +30,12 @@ from awml_deploy_ros.health import Health, HealthLimits, HealthMonitor, Level
 from awml_deploy_ros.latency import RollingLatency
 from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle, warm_up, with_options
 from awml_deploy_ros.namesakes import Namesakes
+from awml_deploy_ros.node_parameters import NodeParameters
 from awml_deploy_ros.outputs import OutputSet
 from awml_deploy_ros.outputs.base import OutputContext
-from awml_deploy_ros.parameters import (
-    AT_START,
-    NodeSettings,
-    ParameterSpec,
-    check_value,
-    model_specs,
-    pipeline_options,
-)
 from awml_deploy_ros.process import FatalErrors, node_parser, run_node
-from awml_deploy_ros.qos_events import lost_message_events
-from awml_deploy_ros.topics import POINT_CLOUD
+from awml_deploy_ros.settings import NodeSettings
+from awml_deploy_ros.tf.listener import require_messages
 from awml_deploy_ros.worker import InferenceWorker
 
 
@@ -62,14 +53,11 @@ class CenterPointNode(LifecycleNode):
         super().__init__("centerpoint", **node_options)
         self._fatal = fatal
         self._open_model = open_model
-        self._specs: dict[str, ParameterSpec] = {spec.name: spec for spec in AT_START}
         self._resources = ExitStack()
         self._model: OpenModel | None = None
-        self._worker: InferenceWorker | None = None
-        self._subscription: Any = None
+        self._stream: CloudStream | None = None
         self._log_handler = logging_bridge.connect(self.get_logger())
-        ros_parameters.declare(self, AT_START)
-        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._node_parameters = NodeParameters(self, self._apply_options)
         self._configure_error = ""
         self._finalized = False
         self._namesakes = Namesakes(self)
@@ -135,21 +123,23 @@ class CenterPointNode(LifecycleNode):
 
     def _configure(self) -> None:
         self._configure_error = ""
-        settings = NodeSettings.from_values(ros_parameters.read(self, AT_START))
+        settings = NodeSettings.from_values(self._node_parameters.at_start())
         self._decode = partial(
             frame_of,
             mapping=field_mapping(settings.field_mapping),
             check_is_dense=settings.check_is_dense,
         )
+        self._densification = settings.densification
+        if settings.densification.num_past_frames:
+            require_messages()
         start = time.monotonic()
         self.get_logger().info(f"configuring {settings.model_path}")
         model = self._open_model(settings)
         self._resources.callback(model.pipeline.close)
         class_names = warm_up(model.pipeline, settings.warm_up_frames, self._require_not_stopped)
-        self._declare_options(model.pipeline.option_values())
-        if unknown := ros_parameters.unknown(self):
-            self.get_logger().warning(f"parameters that this node does not have: {', '.join(unknown)}")
-        self._pipeline = with_options(model.pipeline, pipeline_options(self._values()))
+        self._resources.callback(self._node_parameters.remove_model)
+        self._node_parameters.add_model(model.pipeline.option_values())
+        self._pipeline = with_options(model.pipeline, self._node_parameters.options())
         self._counters = FrameCounters()
         self._latency = RollingLatency(settings.latency_window)
         self._monitor = HealthMonitor(time.monotonic_ns())
@@ -183,42 +173,36 @@ class CenterPointNode(LifecycleNode):
 
     def _subscribe(self) -> None:
         self._monitor = HealthMonitor(time.monotonic_ns())
-        self._worker = InferenceWorker(
+        self._stream = CloudStream(
+            self, self._densification, self._make_worker, self._on_arrival, self._counters
+        )
+        self.get_logger().info(f"active on {self._stream.subscription.topic_name}")
+
+    def _unsubscribe(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _make_worker(self, densifier: Densifier) -> InferenceWorker:
+        return InferenceWorker(
             lambda: self._pipeline,
             self._decode,
+            densifier,
             self._counters,
             self._publish,
             self._report_error,
             self._fatal,
         )
-        self._worker.start()
-        self._subscription = self.create_subscription(
-            PointCloud2,
-            POINT_CLOUD.name,
-            partial(self._on_cloud, self._worker),
-            qos_profile_sensor_data,
-            event_callbacks=lost_message_events(
-                partial(self._counters.count_dropped, DropReason.LOST_IN_TRANSPORT)
-            ),
-        )
-        self.get_logger().info(f"active on {self._subscription.topic_name}")
 
-    def _unsubscribe(self) -> None:
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
-
-    def _on_cloud(self, worker: InferenceWorker, message: Any) -> None:
+    def _on_arrival(self) -> None:
         self._monitor.cloud_arrived(time.monotonic_ns())
-        worker.submit(message)
 
     def _publish(self, frame: ProcessedFrame) -> None:
         frame = self._outputs.publish(frame)
         self._latency.add((*frame.stages.stages, StageLatency("end_to_end", frame.elapsed_ms())))
-        self._monitor.frame_processed(time.monotonic_ns(), frame.processing_ms, self._limits())
+        self._monitor.frame_processed(
+            time.monotonic_ns(), frame.processing_ms, self._limits(), frame.degraded
+        )
 
     def _report_error(self, reason: DropReason, error: AwmlDeployError) -> None:
         message = f"{type(error).__name__}: {error}"
@@ -247,7 +231,7 @@ class CenterPointNode(LifecycleNode):
             health = Health(Level.ERROR, error) if error else Health(Level.OK, state)
             health = self._namesakes.judge(health, now_ns)
             return health, (modelless_status(name, state, health),)
-        active = self._worker is not None
+        active = self._stream is not None
         health = self._monitor.judge(now_ns, self._limits()) if active else Health(Level.OK, "inactive")
         health = self._namesakes.judge(health, now_ns)
         identity = self._model.identity
@@ -257,36 +241,9 @@ class CenterPointNode(LifecycleNode):
             latency_status(name, health, self._latency.summaries(), identity),
         )
 
-    def _declare_options(self, options: Mapping[str, Any]) -> None:
-        specs = model_specs(options)
-        self._specs.update({spec.name: spec for spec in specs})
-        self._resources.callback(self._undeclare, specs)
-        ros_parameters.declare(self, specs)
-
-    def _undeclare(self, specs: Sequence[ParameterSpec]) -> None:
-        ros_parameters.undeclare(self, specs)
-        for spec in specs:
-            del self._specs[spec.name]
-
-    def _values(self) -> dict[str, Any]:
-        return ros_parameters.read(self, self._specs.values())
-
-    def _on_set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
-        """Accept a set of parameters as a whole, or none of it."""
-        known = {p.name: ros_parameters.plain(p) for p in parameters if p.name in self._specs}
-        problems = [
-            problem for name, value in known.items() if (problem := check_value(self._specs[name], value))
-        ]
-        if problems:
-            return SetParametersResult(successful=False, reason="; ".join(problems))
-        if self._model is not None and any(self._specs[name].option for name in known):
-            options = pipeline_options({**self._values(), **known})
-            try:
-                self._pipeline = with_options(self._model.pipeline, options)
-            except AwmlDeployError as error:
-                return SetParametersResult(successful=False, reason=str(error))
-            self.get_logger().info(f"options changed: {', '.join(known)}")
-        return SetParametersResult(successful=True)
+    def _apply_options(self, options: Mapping[str, Any]) -> None:
+        if self._model is not None:
+            self._pipeline = with_options(self._model.pipeline, options)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from awml_deploy_ros.counters import DropReason
+from awml_deploy_ros.counters import DropReason, NoPastSweeps
 
 _DROPS: Mapping[DropReason, str] = MappingProxyType(
     {
@@ -14,6 +14,20 @@ _DROPS: Mapping[DropReason, str] = MappingProxyType(
         DropReason.INFERENCE_ERROR: "the model refused them or failed",
         DropReason.DEACTIVATED: "they waited when the node was deactivated",
         DropReason.LOST_IN_TRANSPORT: "the middleware reported that they never arrived",
+        DropReason.MISSING_TF: "a transform for their past sweeps is not known (on_missing_tf: drop)",
+        DropReason.LATE_TF: "a transform for their past sweeps did not come in time (on_missing_tf: drop)",
+    }
+)
+_WITHOUT_PAST: Mapping[NoPastSweeps, str] = MappingProxyType(
+    {
+        NoPastSweeps.DISABLED: "none are wanted (densification_params.num_past_frames: 0)",
+        NoPastSweeps.FIRST_FRAME: "no cloud had been processed before",
+        NoPastSweeps.MISSING_TF: "a transform is not known at the exact time",
+        NoPastSweeps.LATE_TF: "a transform did not come within densification_params.tf_timeout_ms",
+        NoPastSweeps.TIME_JUMPED_BACK: "the cloud was older than the one before it",
+        NoPastSweeps.PAST_TOO_OLD: "the past was beyond densification_params.max_past_sweep_age_ms",
+        NoPastSweeps.OTHER_FRAME_ID: "the clouds before were in another frame",
+        NoPastSweeps.SAME_STAMP: "the cloud had the stamp of the one before it",
     }
 )
 
@@ -24,6 +38,11 @@ PROCESSING_KEYS: Mapping[str, str] = MappingProxyType(
         "received": "Clouds handed to the node since it was configured.",
         "processed": "Clouds turned into detections.",
         **{f"dropped.{reason.value}": f"Clouds not processed: {text}." for reason, text in _DROPS.items()},
+        "with_past_sweeps": "Frames processed with at least one past sweep.",
+        **{
+            f"without_past_sweeps.{reason.value}": f"Frames processed with the current sweep alone: {text}."
+            for reason, text in _WITHOUT_PAST.items()
+        },
         "last_error": "Reason and message of the last cloud that failed since the node was activated; "
         "it stays when later clouds are fine.",
         "last_error_age_s": "How long ago that was [s]; empty if no cloud failed.",

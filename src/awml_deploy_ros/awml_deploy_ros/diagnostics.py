@@ -88,6 +88,11 @@ def health_status(
         "received": str(counters.received),
         "processed": str(counters.processed),
         **{f"dropped.{reason.value}": str(count) for reason, count in counters.dropped.items()},
+        "with_past_sweeps": str(counters.with_past_sweeps),
+        **{
+            f"without_past_sweeps.{reason.value}": str(count)
+            for reason, count in counters.without_past_sweeps.items()
+        },
         "last_error": "" if failure is None else str(failure),
         "last_error_age_s": "" if failure is None else f"{(now_ns - failure.time_ns) * 1e-9:.1f}",
         "model": identity.model_name,

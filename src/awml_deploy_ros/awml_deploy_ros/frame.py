@@ -9,6 +9,9 @@ from typing import Any
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.pipeline import StageLatencies, StageLatency
+from awml_deploy_ros.counters import NoPastSweeps
+
+_WAITS = ("queue", "tf_wait")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,12 @@ class ProcessedFrame:
     counts: Mapping[str, int]
     arrival_ns: int
     """When the cloud arrived in the node, monotonic clock [ns]."""
+    num_past_sweeps: int = 0
+    """Sweeps besides the current one."""
+    no_past_sweeps: NoPastSweeps | None = NoPastSweeps.DISABLED
+    """Why there is none; None if there is."""
+    degraded: str = ""
+    """What is wrong with a transform, so that a past sweep is missing."""
 
     def with_stage(self, name: str, milliseconds: float) -> ProcessedFrame:
         """This frame with one more stage at the end."""
@@ -29,8 +38,8 @@ class ProcessedFrame:
 
     @property
     def processing_ms(self) -> float:
-        """Sum of all stages but the wait in the queue [ms]."""
-        return sum(stage.milliseconds for stage in self.stages.stages if stage.name != "queue")
+        """Sum of all stages but the waits in the queue and for transforms [ms]."""
+        return sum(stage.milliseconds for stage in self.stages.stages if stage.name not in _WAITS)
 
     def elapsed_ms(self) -> float:
         """Time since the cloud arrived in the node [ms]."""

@@ -56,6 +56,7 @@ class HealthMonitor:
         self._waiting_since_ns: int | None = None
         self._processing_ms: float | None = None
         self._failure: Failure | None = None
+        self._degraded = ""
 
     def cloud_arrived(self, now_ns: int) -> None:
         with self._lock:
@@ -63,8 +64,12 @@ class HealthMonitor:
             if self._waiting_since_ns is None:
                 self._waiting_since_ns = now_ns
 
-    def frame_processed(self, now_ns: int, processing_ms: float, limits: HealthLimits) -> None:
+    def frame_processed(
+        self, now_ns: int, processing_ms: float, limits: HealthLimits, degraded: str = ""
+    ) -> None:
+        """Note a frame; ``degraded`` says what it lacked."""
         with self._lock:
+            self._degraded = degraded
             self._waiting_since_ns = None
             self._processing_ms = processing_ms
             if processing_ms <= limits.max_processing_ms:
@@ -88,8 +93,8 @@ class HealthMonitor:
     def judge(self, now_ns: int, limits: HealthLimits) -> Health:
         """Judge the node now.
 
-        WARN: a cloud failed within the delay limit, the last frame took too long, or no cloud
-        came for as long as the delay limit. ERROR: clouds come, but none was processed in time,
+        WARN: a cloud failed within the delay limit, the last frame took too long or lacked its past
+        sweeps for want of a transform, or no cloud came for as long as the delay limit. ERROR: clouds come, but none was processed in time,
         or none gave any result, for as long as the delay limit.
         """
         with self._lock:
@@ -97,7 +102,7 @@ class HealthMonitor:
             since_ns = self._waiting_since_ns
             waiting_ms = 0.0 if since_ns is None else (now_ns - since_ns) * 1e-6
             late_ms = (now_ns - self._last_in_time_ns) * 1e-6
-            processing_ms, failure = self._processing_ms, self._failure
+            processing_ms, failure, degraded = self._processing_ms, self._failure, self._degraded
         if waiting_ms > limits.max_delay_ms:
             return Health(Level.ERROR, f"no result for {waiting_ms / 1000:.1f} s, though clouds came")
         if silent_ms > limits.max_delay_ms:
@@ -107,6 +112,8 @@ class HealthMonitor:
             trouble = str(failure)
         elif processing_ms is not None and processing_ms > limits.max_processing_ms:
             trouble = f"processing took {processing_ms:.1f} ms, allowed {limits.max_processing_ms:.1f} ms"
+        elif degraded:
+            trouble = f"without past sweeps: {degraded}"
         if not trouble:
             return Health(Level.OK, "running" if processing_ms is not None else "waiting for a cloud")
         if late_ms > limits.max_delay_ms:

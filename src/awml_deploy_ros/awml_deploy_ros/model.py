@@ -12,7 +12,7 @@ import numpy as np
 
 from awml_deploy_core.files import sha256_file
 from awml_deploy_core.points import PointCloudFrame, PointColumns
-from awml_deploy_ros.parameters import NodeSettings
+from awml_deploy_ros.settings import NodeSettings
 from awml_deploy_ros.worker import DetectionPipeline
 
 if TYPE_CHECKING:

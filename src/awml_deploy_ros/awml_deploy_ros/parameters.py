@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
-from awml_deploy_core.errors import ParameterError
-
 ParameterType = Literal["bool", "int", "double", "string", "double[]", "string[]"]
 ParameterValue = bool | int | float | str | list[float] | list[str]
 
@@ -36,6 +34,7 @@ class ParameterSpec:
 
 
 OUTPUT_NAMES = ("frame", "markers", "debug", "detected_objects", "detection3d")
+ON_MISSING_TF = ("single_sweep", "drop")
 CLASS_SCORES_PREFIX = "detection_score_thresholds.min_confidence_scores"
 """Parameters below this prefix are declared for every class of the model once it is loaded."""
 CLASS_SCORES_OPTION = "min_confidence_scores"
@@ -111,6 +110,42 @@ TABLE: tuple[ParameterSpec, ...] = (
     ParameterSpec("markers.lifetime_ms", "double", 500.0, "Lifetime of a marker [ms].", _DURATION_MS),
     ParameterSpec(
         "latency_window", "int", 1000, "Frames over which latency percentiles are taken.", (10, 100000)
+    ),
+    ParameterSpec(
+        "densification_params.num_past_frames",
+        "int",
+        1,
+        "Past sweeps given to the model with the current one; 0 needs no transforms.",
+        (0, 20),
+        launch_argument=True,
+    ),
+    ParameterSpec(
+        "densification_params.world_frame_id",
+        "string",
+        "map",
+        "Frame fixed to the world, by way of which past sweeps are moved into the current frame.",
+    ),
+    ParameterSpec(
+        "densification_params.max_past_sweep_age_ms",
+        "double",
+        500.0,
+        "Past sweeps older than this [ms] are not used.",
+        _DURATION_MS,
+    ),
+    ParameterSpec(
+        "densification_params.tf_timeout_ms",
+        "double",
+        50.0,
+        "How long a frame waits for a transform that is late [ms]; 0 does not wait.",
+        (0.0, 1000.0),
+    ),
+    ParameterSpec(
+        "densification_params.on_missing_tf",
+        "string",
+        "single_sweep",
+        "Without a transform: single_sweep runs the current sweep alone and says so in the record, drop "
+        "counts the cloud as dropped.",
+        choices=ON_MISSING_TF,
     ),
     ParameterSpec(
         "post_process_params.decoder",
@@ -238,52 +273,3 @@ def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
         elif spec is not None and spec.option is not None:
             options[spec.option] = value
     return options
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """Parameters that stay as they are while the node is configured."""
-
-    model_path: str
-    backend: str
-    device: str
-    checkpoint_path: str
-    """Empty where the backend runs the bundle's files."""
-    num_threads: int
-    warm_up_frames: int
-    outputs: tuple[str, ...]
-    field_mapping: Mapping[str, str]
-    """Field of the cloud by column: x, y, z and, if wanted, intensity."""
-    check_is_dense: bool
-    marker_lifetime_ms: float
-    latency_window: int
-
-    @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> NodeSettings:
-        """Settings from the values of the parameters :data:`AT_START`.
-
-        Raises:
-            ParameterError: Any value is invalid; all problems are listed.
-        """
-        problems = [
-            problem for name, value in values.items() if (problem := check_value(BY_NAME[name], value))
-        ]
-        columns = {axis: values[f"field_mapping.{axis}"] for axis in ("x", "y", "z", "intensity")}
-        problems += [f"field_mapping.{axis}: is empty" for axis in "xyz" if not columns[axis]]
-        if not values["model_path"]:
-            problems.append("model_path: is empty, expected the folder of a model bundle")
-        if problems:
-            raise ParameterError("node parameters", "are invalid", problems=problems)
-        return cls(
-            model_path=values["model_path"],
-            backend=values["backend"],
-            device=values["device"],
-            checkpoint_path=values["checkpoint_path"],
-            num_threads=values["num_threads"],
-            warm_up_frames=values["warm_up_frames"],
-            outputs=tuple(dict.fromkeys(values["outputs"])),
-            field_mapping={axis: field for axis, field in columns.items() if field},
-            check_is_dense=values["check_is_dense"],
-            marker_lifetime_ms=values["markers.lifetime_ms"],
-            latency_window=values["latency_window"],
-        )

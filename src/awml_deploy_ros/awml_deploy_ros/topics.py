@@ -28,6 +28,13 @@ class TopicSpec:
 POINT_CLOUD = TopicSpec(
     "~/input/pointcloud", "sensor_msgs/msg/PointCloud2", "Input: clouds, best effort, the latest wins."
 )
+TF = TopicSpec(
+    "/tf",
+    "tf2_msgs/msg/TFMessage",
+    "Input: where the cloud's frame is in the world, at and around the stamps of the clouds; only if "
+    "densification_params.num_past_frames is above 0.",
+)
+TF_STATIC = TopicSpec("/tf_static", "tf2_msgs/msg/TFMessage", "Input: frames that never move; as /tf.")
 FRAME = TopicSpec(
     "~/output/frame",
     "awml_deploy_msgs/msg/DetectionFrame",
@@ -59,7 +66,8 @@ CYCLIC_TIME = TopicSpec(
 PROCESSING_TIME = TopicSpec(
     "~/debug/processing_time_ms",
     _STAMPED,
-    "Sum of all stages from decode to nms [ms]; without the wait in the queue and the publication.",
+    "Sum of all stages from decode to nms [ms]; without publication and the waits in the queue and for "
+    "transforms.",
     "debug",
 )
 PIPELINE_LATENCY = TopicSpec(
@@ -76,6 +84,8 @@ DIAGNOSTICS = TopicSpec(
 
 TOPICS = (
     POINT_CLOUD,
+    TF,
+    TF_STATIC,
     FRAME,
     MARKERS,
     DETECTED_OBJECTS,

@@ -14,6 +14,7 @@ from awml_deploy_core.pipeline import InferencePipeline, StageClock, StageLatenc
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud
 from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_ros.densification import Densifier, MissingTransformError
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.process import FatalErrors
 
@@ -28,6 +29,7 @@ class InferenceWorker:
     """The pipeline of the next frame, so that options change between frames only."""
     decode: Callable[[Any], PointCloudFrame]
     """Turns a sensor_msgs/PointCloud2 into a frame, or raises a PointCloudError."""
+    densifier: Densifier
     counters: FrameCounters
     publish: Callable[[ProcessedFrame], None]
     report_error: Callable[[DropReason, AwmlDeployError], None]
@@ -43,6 +45,7 @@ class InferenceWorker:
         """Finish the frame in work, count a waiting cloud as dropped and end the thread."""
         if left := self._queue.close():
             self.counters.count_dropped(DropReason.DEACTIVATED, left)
+        self.densifier.cancel()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -64,17 +67,32 @@ class InferenceWorker:
         try:
             with clock.stage("decode"):
                 sample = self.decode(cloud.message)
-            detections, latencies, counts = self.pipeline().infer(sample)
+            densified = self.densifier.densify(sample, clock)
+            detections, latencies, counts = self.pipeline().infer(densified.frame)
         except PointCloudError as error:
             self._drop(DropReason.MALFORMED, error)
+        except MissingTransformError as error:
+            self._drop(DropReason(error.missing.value), error)
         except AwmlDeployError as error:
             self._drop(DropReason.INFERENCE_ERROR, error)
         else:
-            self.counters.count_processed()
+            self.counters.count_processed(densified.missing)
             stages: StageLatencies = clock.result() + latencies
             self.publish(
-                ProcessedFrame(cloud.message.header, detections, stages, dict(counts), cloud.arrival_ns)
+                ProcessedFrame(
+                    cloud.message.header,
+                    detections,
+                    stages,
+                    dict(counts),
+                    cloud.arrival_ns,
+                    densified.num_past_sweeps,
+                    densified.missing,
+                    densified.detail,
+                )
             )
+            # After publication, which this would delay; not before the pipeline has taken the sweep,
+            # or one that it refuses would spoil the next frame.
+            self.densifier.remember(sample)
 
     def _drop(self, reason: DropReason, error: AwmlDeployError) -> None:
         self.counters.count_dropped(reason)

@@ -16,7 +16,7 @@ from awml_deploy_core.errors import InferenceError, ParameterError
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_ros.model import ModelIdentity, OpenModel
-from awml_deploy_ros.parameters import NodeSettings
+from awml_deploy_ros.settings import NodeSettings
 
 CLASSES = ("CAR", "PEDESTRIAN")
 IDENTITY = ModelIdentity("fake", "0" * 64, "fake_backend", "cpu")

@@ -134,7 +134,7 @@ class Harness:
         # Either side may have matched the other while the other has not yet.
         return self.publisher.get_subscription_count() > 0 and all(
             subscription.get_publisher_count() > 0
-            for subscription in (self.node._subscription, *self._collecting)
+            for subscription in (self.node._stream.subscription, *self._collecting)
         )
 
     def set_parameters(self, **values: Any) -> list[Any]:

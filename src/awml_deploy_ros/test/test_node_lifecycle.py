@@ -75,7 +75,10 @@ def test_the_record_of_a_frame() -> None:
     (box,) = frame.boxes
     assert (box.pose.position.x, box.pose.position.y, box.pose.position.z) == (1.0, 2.0, 3.0)
     assert (box.class_name, box.score, box.velocity.x) == ("CAR", 0.5, 3.0)
-    assert [stage.name for stage in frame.stages] == ["queue", "decode", "backbone_head", "publish"]
+    assert [stage.name for stage in frame.stages] == [
+        *("queue", "decode", "tf_wait", "densify"),
+        *("backbone_head", "publish"),
+    ]
     assert all(stage.milliseconds >= 0 for stage in frame.stages)
     assert frame.end_to_end_latency_ms >= sum(stage.milliseconds for stage in frame.stages)
     assert not frame.header_age_valid
@@ -199,7 +202,7 @@ def test_deactivating_counts_the_cloud_that_waits() -> None:
         h.publisher.publish(cloud_of(POINTS))
         assert wait_until(lambda: counters.snapshot().received == 2)
 
-        worker = h.node._worker
+        worker = h.node._stream.worker
 
         def finish_once_stopped() -> None:
             assert wait_until(lambda: worker._queue._closed)

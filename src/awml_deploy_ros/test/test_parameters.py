@@ -12,11 +12,11 @@ from awml_deploy_ros.parameters import (
     BY_NAME,
     CLASS_SCORES_PREFIX,
     TABLE,
-    NodeSettings,
     check_value,
     model_specs,
     pipeline_options,
 )
+from awml_deploy_ros.settings import NodeSettings
 
 PYTHON_TYPES = {"bool": bool, "int": int, "double": float, "string": str}
 

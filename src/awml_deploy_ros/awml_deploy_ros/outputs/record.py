@@ -59,6 +59,8 @@ def to_record(
         ],
         header_age_ms=age.milliseconds,
         header_age_valid=age.valid,
+        num_past_sweeps=frame.num_past_sweeps,
+        no_past_sweeps_reason="" if frame.no_past_sweeps is None else frame.no_past_sweeps.value,
         points=_points(frame.counts),
         counters=FrameCounters(
             received=counters.received,
