@@ -53,7 +53,7 @@ lint: build ## ruff, mypy, import contracts
 
 unit-test: build ## colcon test, failing if a package ran no test
 	rm -rf build/*/pytest.xml build/*/test_results
-	$(WITH_ENV) colcon test --base-paths src --executor sequential --event-handlers console_direct+ --return-code-on-test-failure
+	$(WITH_ENV) colcon test $(COLCON_PATHS) --executor sequential --event-handlers console_direct+ --return-code-on-test-failure
 	$(WITH_ENV) colcon test-result --verbose
 	$(WITH_ENV) python tools/check_test_counts.py build
 

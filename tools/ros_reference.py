@@ -91,9 +91,10 @@ def document() -> str:
         "refused as a whole, with the reason.\n",
         "## Diagnostics\n",
         "`/diagnostics` has two statuses of the node, published every second and when the level changes.\n"
-        "Level WARN: a cloud failed a moment ago, the last frame took too long, no cloud came, or another\n"
-        "node has the same name. ERROR: clouds come, but none was processed in time for\n"
-        "`max_acceptable_consecutive_delay_ms`, or the node could not be configured.\n",
+        "Level WARN: a cloud failed a moment ago, the last frame took too long or had no past sweeps for\n"
+        "want of a transform, no cloud came, or another node has the same name. ERROR: clouds come, but\n"
+        "none was processed in time for `max_acceptable_consecutive_delay_ms`, or the node could not be\n"
+        "configured.\n",
         "### `<node>: processing`\n",
         table(("key", "what"), key_rows(PROCESSING_KEYS)),
         "\n### `<node>: latency`\n",

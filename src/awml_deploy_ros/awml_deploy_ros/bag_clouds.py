@@ -1,9 +1,9 @@
-"""Serialised PointCloud2 messages of a rosbag2, without decoding them."""
+"""Serialised PointCloud2 messages of a rosbag2, and its transforms, without decoding them."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from awml_deploy_core import bag_damage
 from awml_deploy_core.errors import BagError, PointCloudError
 from awml_deploy_ros.bag_types import require_rosbags
+from awml_deploy_ros.topics import TF, TF_STATIC
 
 POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 
@@ -54,6 +55,16 @@ def _stamp_format(data: bytes) -> str:
 
 
 @dataclass(frozen=True)
+class RecordedMessage:
+    """One message of a bag."""
+
+    topic: str
+    received_ns: int
+    data: bytes
+    """Serialised."""
+
+
+@dataclass(frozen=True)
 class CloudTopic:
     """One PointCloud2 topic of a bag."""
 
@@ -94,7 +105,27 @@ class CloudTopic:
         return cls(bag, name, topics[name][1])
 
     def messages(self) -> Iterator[bytes]:
-        """Serialised messages in order of reception.
+        """Serialised clouds in order of reception.
+
+        Raises:
+            BagError: The storage is damaged.
+        """
+        return (message.data for message in self.recorded())
+
+    def transform_topics(self) -> tuple[str, ...]:
+        """Those of /tf and /tf_static that the bag has.
+
+        Raises:
+            BagError: The bag is missing or damaged.
+        """
+        from rosbags.rosbag2 import Reader
+
+        with bag_errors(self.bag), Reader(self.bag) as reader:
+            found = {entry.topic for entry in reader.connections if str(entry.msgtype) == TF.type}
+        return tuple(topic.name for topic in (TF_STATIC, TF) if topic.name in found)
+
+    def recorded(self, companions: Collection[str] = ()) -> Iterator[RecordedMessage]:
+        """The clouds and the messages of other topics in order of reception.
 
         Raises:
             BagError: The storage is damaged.
@@ -102,10 +133,11 @@ class CloudTopic:
         from rosbags.rosbag2 import Reader
 
         with bag_errors(self.bag), Reader(self.bag) as reader:
-            chosen = [entry for entry in reader.connections if entry.topic == self.name]
+            names = {self.name, *companions}
+            chosen = [entry for entry in reader.connections if entry.topic in names]
             # rosbags would take no choice for all topics.
-            for _, _, data in reader.messages(chosen) if chosen else ():
-                yield bytes(data)
+            for entry, received_ns, data in reader.messages(chosen) if chosen else ():
+                yield RecordedMessage(str(entry.topic), int(received_ns), bytes(data))
 
 
 @contextmanager

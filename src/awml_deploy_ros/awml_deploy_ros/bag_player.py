@@ -1,4 +1,4 @@
-"""Plays the point clouds of a rosbag2 over DDS."""
+"""Plays the point clouds of a rosbag2, and its transforms, over DDS."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from sensor_msgs.msg import PointCloud2
 from awml_deploy_core.errors import BagError, ParameterError
 from awml_deploy_core.files import write_text
 from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
+from awml_deploy_ros.playback_schedule import scheduled
 from awml_deploy_ros.process import FatalErrors, run
 from awml_deploy_ros.signals import StopFlag
+from awml_deploy_ros.tf.listener import moving_qos, require_messages, static_qos
+from awml_deploy_ros.topics import TF_STATIC
 from awml_deploy_ros.transport import large_cloud_environment
 
 Stamps = Literal["keep", "now"]
@@ -44,6 +47,9 @@ class PlaybackOptions:
     stamps: Stamps = "keep"
     """``keep`` the recorded header stamps, which identify the frames, or set them to ``now``, so
     that the age of a cloud means something. ``now`` changes 8 bytes of the serialised message."""
+    transforms: bool = True
+    """Play /tf and /tf_static besides, where the bag has them and the stamps are kept: with others
+    the recorded transforms have nothing to do."""
     publish_clock: bool = False
     """Publish every cloud's stamp on /clock before it, for nodes under simulated time."""
     subscribers: int = 1
@@ -89,13 +95,20 @@ class PlaybackReport:
 
 
 class BagPlayer:
-    """Publishes the serialised clouds of one topic, unchanged but for the stamp."""
+    """Publishes the serialised clouds of one topic, unchanged but for the stamp, and transforms.
+
+    Raises:
+        BagError: The bag is missing or damaged.
+        MissingDependencyError: It has transforms to play, and tf2_msgs is not installed.
+    """
 
     def __init__(self, node: Node, source: CloudTopic, topic: str, options: PlaybackOptions) -> None:
         self._node = node
         self._source = source
         self._options = options
         self._publisher = node.create_publisher(PointCloud2, topic, qos_profile_sensor_data)
+        wanted = options.transforms and options.stamps == "keep"
+        self._transforms = {name: self._publisher_of(name) for name in source.transform_topics() if wanted}
         self._clock = node.create_publisher(Clock, "/clock", 10) if options.publish_clock else None
 
     def wait_for_subscribers(self, stop: StopFlag) -> None:
@@ -134,14 +147,17 @@ class BagPlayer:
         total = self._source.count * self._options.loops
         sent = size = late = 0
         start = time.monotonic()
-        for data in self._frames():
-            due = start + sent * period
+        for message in scheduled(self._source, self._options.loops, tuple(self._transforms)):
+            due = start + message.due * period
             if stop.wait(max(0.0, due - time.monotonic())):
                 break
+            if not message.is_cloud:
+                self._transforms[message.topic].publish(message.data)
+                continue
             late += time.monotonic() - due > period
-            self._send(data)
+            self._send(message.data)
             sent += 1
-            size += len(data)
+            size += len(message.data)
             if progress is not None:
                 progress(sent, total)
         seconds = time.monotonic() - start + period if sent else 0.0
@@ -150,15 +166,14 @@ class BagPlayer:
 
     def close(self) -> None:
         """Destroy the publishers."""
-        self._node.destroy_publisher(self._publisher)
+        for publisher in (self._publisher, *self._transforms.values()):
+            self._node.destroy_publisher(publisher)
         if self._clock is not None:
             self._node.destroy_publisher(self._clock)
 
-    def _frames(self) -> Any:
-        done = 0
-        while not self._options.loops or done < self._options.loops:
-            yield from self._source.messages()
-            done += 1
+    def _publisher_of(self, topic: str) -> Any:
+        qos = static_qos() if topic == TF_STATIC.name else moving_qos()
+        return self._node.create_publisher(require_messages(), topic, qos)
 
     def _send(self, data: bytes) -> None:
         if self._options.stamps == "now":
@@ -178,6 +193,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--loops", type=int, default=1, help="0 plays until stopped (default: 1)")
     parser.add_argument(
         "--stamps", choices=("keep", "now"), default="keep", help="header stamps (default: keep)"
+    )
+    parser.add_argument(
+        "--no-transforms",
+        action="store_true",
+        help="leave out /tf and /tf_static, which are else played with the clouds unless stamps are now",
     )
     parser.add_argument("--clock", action="store_true", help="publish the stamps on /clock")
     parser.add_argument("--subscribers", type=int, default=1, help="how many to wait for (default: 1)")
@@ -203,6 +223,7 @@ def main(args: Sequence[str] | None = None) -> int:
             rate_hz=chosen.rate,
             loops=chosen.loops,
             stamps=chosen.stamps,
+            transforms=not chosen.no_transforms,
             publish_clock=chosen.clock,
             subscribers=chosen.subscribers,
             wait_s=chosen.wait,

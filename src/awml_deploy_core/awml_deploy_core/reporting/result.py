@@ -153,6 +153,10 @@ class ReplayRecord(Record):
     """Clouds turned into detections."""
     dropped: dict[str, int]
     """Clouds not processed, by reason; those lost in transport included."""
+    with_past_sweeps: int = 0
+    """Recorded frames that had at least one past sweep."""
+    without_past_sweeps: dict[str, int] = Field(default_factory=dict)
+    """Recorded frames of the current sweep alone, by reason."""
     detections_by_class: dict[str, int]
     latencies: tuple[LatencyRecord, ...]
     node_memory_mb: tuple[float, ...]

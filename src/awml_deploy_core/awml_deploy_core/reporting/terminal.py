@@ -144,6 +144,12 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
         markup=False,
         soft_wrap=True,
     )
+    console.print(
+        f"frames with past sweeps: {record.with_past_sweeps}; "
+        f"without: {_counts(record.without_past_sweeps)}",
+        markup=False,
+        soft_wrap=True,
+    )
     console.print(f"detections: {_counts(record.detections_by_class)}", markup=False, soft_wrap=True)
     console.print(latency_table(record.latencies))
     for check in record.checks:

@@ -43,6 +43,10 @@ def replay_record(
         received=counters.received,
         processed=counters.processed,
         dropped=dict(counters.dropped),
+        with_past_sweeps=sum(frame.num_past_sweeps > 0 for frame in frames),
+        without_past_sweeps=dict(
+            Counter(frame.no_past_sweeps_reason for frame in frames if not frame.num_past_sweeps)
+        ),
         detections_by_class=dict(counts),
         latencies=latency_records(
             [frame.stages for frame in frames], [frame.end_to_end_ms for frame in frames]

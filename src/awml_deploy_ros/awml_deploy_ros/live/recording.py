@@ -29,6 +29,9 @@ class RecordedFrame:
     detections: Detections
     stages: StageLatencies
     end_to_end_ms: float
+    num_past_sweeps: int
+    no_past_sweeps_reason: str
+    """Why there is none; empty if there is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +95,8 @@ def _frame(message: Any, class_names: tuple[str, ...]) -> RecordedFrame:
             )
         ),
         float(message.end_to_end_latency_ms),
+        int(message.num_past_sweeps),
+        str(message.no_past_sweeps_reason),
     )
 
 

@@ -41,7 +41,8 @@ def require_messages() -> Any:
         raise MissingDependencyError(
             TF.type,
             "message package is not installed",
-            hint="Install tf2_msgs, or set densification_params.num_past_frames to 0, which needs none.",
+            hint="Install tf2_msgs, or do without transforms: densification_params.num_past_frames 0, "
+            "bag_player --no-transforms.",
         )
     from tf2_msgs.msg import TFMessage
 
