@@ -94,8 +94,8 @@ class HealthMonitor:
         """Judge the node now.
 
         WARN: a cloud failed within the delay limit, the last frame took too long or lacked its past
-        sweeps for want of a transform, or no cloud came for as long as the delay limit. ERROR: clouds come, but none was processed in time,
-        or none gave any result, for as long as the delay limit.
+        sweeps for want of a transform, or no cloud came for as long as the delay limit. ERROR: clouds
+        come, but none was processed in time, or none gave any result, for as long as the delay limit.
         """
         with self._lock:
             silent_ms = (now_ns - self._last_arrival_ns) * 1e-6

@@ -137,7 +137,7 @@ TABLE: tuple[ParameterSpec, ...] = (
         "double",
         50.0,
         "How long a frame waits for a transform that is late [ms]; 0 does not wait.",
-        (0.0, 1000.0),
+        (0.0, 10000.0),
     ),
     ParameterSpec(
         "densification_params.on_missing_tf",

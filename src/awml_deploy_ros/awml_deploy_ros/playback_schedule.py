@@ -57,7 +57,7 @@ def scheduled(
 
 
 def _between(received_ns: int, last_ns: int | None, next_ns: int, position: int) -> float:
-    """When a message is due that was received between two clouds, of which the second is at ``position``."""
+    """When a message is due that was received between two clouds, the second of them at ``position``."""
     if last_ns is None or next_ns <= last_ns:
         return float(position)
     return position - (next_ns - received_ns) / (next_ns - last_ns)

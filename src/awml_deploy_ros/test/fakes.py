@@ -31,6 +31,8 @@ class FakeState:
     """Frames with points, so not those that warm up, whose inference began."""
     frames: list[int] = field(default_factory=list)
     """Points of every frame, in order."""
+    samples: list[PointCloudFrame] = field(default_factory=list)
+    """What the pipeline was given, in order."""
     infer_s: float = 0.0
     failure: BaseException | None = None
     gate: threading.Event | None = None
@@ -85,6 +87,7 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
         if self.state.failure is not None:
             raise self.state.failure
         self.state.frames.append(sample.num_points)
+        self.state.samples.append(sample)
         counts = {"points_in": sample.num_points, "points_used": sample.num_points}
         columns = sample.sweeps[0].columns
         if not len(columns):
