@@ -199,6 +199,8 @@ class CenterPointNode(LifecycleNode):
 
     def _publish(self, frame: ProcessedFrame) -> None:
         frame = self._outputs.publish(frame)
+        if frame.degraded:
+            self.get_logger().warning(f"without past sweeps: {frame.degraded}", throttle_duration_sec=1.0)
         self._latency.add((*frame.stages.stages, StageLatency("end_to_end", frame.elapsed_ms())))
         self._monitor.frame_processed(
             time.monotonic_ns(), frame.processing_ms, self._limits(), frame.degraded
