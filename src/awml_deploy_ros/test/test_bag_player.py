@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rclpy
 from clouds import cloud_of
+from geometry_msgs.msg import TransformStamped
 from harness import wait_until
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -15,12 +16,15 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
 
 from awml_deploy_core.errors import BagError, ParameterError, PointCloudError
 from awml_deploy_ros.bag_clouds import CloudTopic, restamped, stamp_ns
 from awml_deploy_ros.bag_player import BagPlayer, PlaybackOptions
 from awml_deploy_ros.bag_types import typestore_for
 from awml_deploy_ros.signals import StopFlag
+from awml_deploy_ros.tf.listener import moving_qos, static_qos
+from awml_deploy_ros.topics import TF
 
 TOPIC = "/lidar/points"
 
@@ -213,3 +217,68 @@ def test_a_stamp_is_found_in_either_byte_order() -> None:
     big = b"\x00\x00" + little[2:4] + (5).to_bytes(4, "big") + (6).to_bytes(4, "big")
     assert stamp_ns(big) == 5 * 10**9 + 6
     assert stamp_ns(restamped(big, 9)) == 9
+
+
+def transforms_bag(path: Path) -> Path:
+    """Three clouds received 100 ms apart, a static transform before them, two moving ones between."""
+    store = typestore_for("sensor_msgs", "tf2_msgs")
+    static, *moving = (transform_of_stamp(second) for second in (0, 100, 101, 102))
+    received = [
+        ("/tf_static", static, 0),
+        (TOPIC, clouds()[0], 100),
+        ("/tf", moving[0], 150),
+        (TOPIC, clouds()[1], 200),
+        ("/tf", moving[1], 201),
+        (TOPIC, clouds()[2], 300),
+        ("/tf", moving[2], 350),
+    ]
+    kinds = {"/tf": TF.type, "/tf_static": TF.type, TOPIC: "sensor_msgs/msg/PointCloud2"}
+    with Writer(path, version=8) as writer:
+        connections = {
+            name: writer.add_connection(name, kind, typestore=store) for name, kind in kinds.items()
+        }
+        for topic, message, time in received:
+            writer.write(connections[topic], time * 1_000_000, bytes(serialize_message(message)))
+    return path
+
+
+def transform_of_stamp(second: int) -> TFMessage:
+    transform = TransformStamped(child_frame_id="base_link")
+    transform.header.frame_id = "map"
+    transform.header.stamp.sec = second
+    return TFMessage(transforms=[transform])
+
+
+def test_transforms_are_played_with_the_clouds_and_static_ones_stay(tmp_path: Path, listener) -> None:
+    bag = transforms_bag(tmp_path / "bag")
+    assert CloudTopic.find(bag).transform_topics() == ("/tf_static", "/tf")
+    moving: list[int] = []
+
+    def note(message: TFMessage) -> None:
+        moving.append(message.transforms[0].header.stamp.sec)
+
+    listener.node.create_subscription(TFMessage, "/tf", note, moving_qos())
+    node = rclpy.create_node("player")
+    player = BagPlayer(node, CloudTopic.find(bag), TOPIC, PlaybackOptions(rate_hz=20.0, linger_s=0.0))
+    stop = StopFlag()
+    player.wait_for_subscribers(stop)
+    assert wait_until(lambda: player._transforms["/tf"].get_subscription_count() > 0)
+    assert player.play(stop).frames == 3
+    assert wait_until(lambda: len(moving) == 3 and len(listener.clouds) == 3)
+    assert moving == [100, 101, 102]
+    static: list = []
+    # Who comes after the player has published gets it all the same.
+    listener.node.create_subscription(TFMessage, "/tf_static", static.append, static_qos())
+    assert wait_until(lambda: len(static) == 1)
+    player.close()
+    node.destroy_node()
+
+
+@pytest.mark.parametrize("options", [{"transforms": False}, {"stamps": "now"}])
+def test_transforms_can_be_left_out(tmp_path: Path, ros, options: dict) -> None:
+    node = rclpy.create_node("player")
+    source = CloudTopic.find(transforms_bag(tmp_path / "bag"))
+    player = BagPlayer(node, source, TOPIC, PlaybackOptions(**options))
+    assert not player._transforms
+    player.close()
+    node.destroy_node()

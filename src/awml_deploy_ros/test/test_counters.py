@@ -2,7 +2,7 @@
 
 import threading
 
-from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_ros.counters import DropReason, FrameCounters, NoPastSweeps
 
 
 def test_counts_add_up_across_threads() -> None:
@@ -28,3 +28,14 @@ def test_counts_add_up_across_threads() -> None:
         DropReason.SUPERSEDED: 2000,
         DropReason.LOST_IN_TRANSPORT: 3,
     }
+
+
+def test_every_frame_has_past_sweeps_or_a_reason() -> None:
+    counters = FrameCounters()
+    for reason in (NoPastSweeps.FIRST_FRAME, None, None, NoPastSweeps.LATE_TF):
+        counters.count_processed(reason)
+    snapshot = counters.snapshot()
+    assert snapshot.with_past_sweeps == 2
+    found = {reason: count for reason, count in snapshot.without_past_sweeps.items() if count}
+    assert found == {NoPastSweeps.FIRST_FRAME: 1, NoPastSweeps.LATE_TF: 1}
+    assert snapshot.processed == snapshot.with_past_sweeps + sum(found.values())

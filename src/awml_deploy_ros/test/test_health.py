@@ -67,3 +67,13 @@ def test_failures_alone_are_an_error() -> None:
     monitor.cloud_arrived(1090 * MS)
     monitor.frame_failed(1100 * MS, DropReason.INFERENCE_ERROR, "no")
     assert monitor.judge(1150 * MS, LIMITS).level == Level.ERROR
+
+
+def test_a_frame_that_lacked_its_transform_is_a_warning_until_the_next() -> None:
+    monitor = HealthMonitor(0)
+    monitor.frame_processed(100 * MS, 50.0, LIMITS, "transform from lidar to map: late")
+    health = monitor.judge(150 * MS, LIMITS)
+    expected = (Level.WARN, "without past sweeps: transform from lidar to map: late")
+    assert (health.level, health.message) == expected
+    monitor.frame_processed(200 * MS, 50.0, LIMITS)
+    assert monitor.judge(250 * MS, LIMITS).level == Level.OK

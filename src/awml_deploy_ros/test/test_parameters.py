@@ -134,3 +134,18 @@ def _flat(tree: dict, prefix: str = "") -> dict[str, object]:
             _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
         )
     return found
+
+
+def test_densification_is_named_as_autoware_names_it() -> None:
+    settings = NodeSettings.from_values(defaults()).densification
+    assert (settings.num_past_frames, settings.world_frame_id) == (1, "map")
+    values = defaults(
+        densification_params__on_missing_tf="drop", densification_params__world_frame_id="/odom"
+    )
+    settings = NodeSettings.from_values(values).densification
+    assert (settings.drop_without_tf, settings.world_frame_id) == (True, "odom")
+
+
+def test_densification_needs_a_world_frame() -> None:
+    with pytest.raises(ParameterError, match="world_frame_id: is empty"):
+        NodeSettings.from_values(defaults(densification_params__world_frame_id=""))
