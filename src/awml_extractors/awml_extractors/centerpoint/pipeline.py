@@ -12,7 +12,7 @@ from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap
-from awml_deploy_core.points import PointCloudFrame, PointColumns
+from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.centerpoint.class_remapper import ClassRemapper
 from awml_extractors.centerpoint.config import CenterPointConfig
@@ -102,7 +102,10 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
 
     def warm_up(self) -> None:
         """Compile all kernels and run the sessions once at the size they are optimised for."""
-        self.infer(PointCloudFrame.single(_spread_points(self._config, self._encoder)))
+        points = _spread_points(self._config, self._encoder)
+        self.infer(PointCloudFrame.single(points))
+        # Only a past sweep is moved and put behind another.
+        self._voxelizer.voxelize(PointCloudFrame((Sweep(points), Sweep(points, 0.1, np.eye(4)))))
         boxes = np.array([[0.0, 0.0, 1.0], [0.1, 0.0, 1.0]], np.float32)
         detections = Detections(
             boxes,

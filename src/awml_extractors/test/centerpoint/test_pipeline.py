@@ -273,3 +273,15 @@ def test_warm_up_runs_both_sessions_at_the_optimal_size() -> None:
         assert len(backbone.calls) == 1
     assert encoder.closed
     assert backbone.closed
+
+
+def test_warm_up_compiles_what_moves_past_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[int] = []
+
+    def note(x: Any, *others: Any) -> None:
+        moved.append(len(x))
+
+    monkeypatch.setattr("awml_extractors.centerpoint.pillar_kernels.transform_points", note)
+    with pipeline() as subject:
+        subject.warm_up()
+    assert len(moved) == 1
