@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from awml_deploy_core.errors import TransformError
 from awml_deploy_core.pipeline import StageClock
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_deploy_ros.counters import NoPastSweeps
@@ -32,17 +33,16 @@ class DensifiedFrame:
         return len(self.frame.sweeps) - 1
 
 
-class MissingTransformError(TransformUnavailableError):
+class MissingTransformError(TransformError):
     """A frame is to be dropped, since its past sweeps cannot be moved into it."""
 
     def __init__(self, missing: NoPastSweeps, cause: TransformUnavailableError) -> None:
         self.missing = missing
-        super(TransformUnavailableError, self).__init__(
+        super().__init__(
             cause.subject,
             cause.problem,
             hint="Publish the transform, or set densification_params.on_missing_tf to single_sweep.",
         )
-        self.transform_problem = cause.transform_problem
 
 
 class Densifier(Protocol):
