@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock
+
 from awml_deploy_core.errors import ArtifactError
 
 _CHUNK = 1 << 20
@@ -22,6 +24,11 @@ def io_errors(subject: object, problem: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ArtifactError(subject, problem, got=error.strerror or str(error)) from error
+
+
+def folder_lock(folder: Path) -> FileLock:
+    """The lock of whoever writes a folder, on a file beside it; the kernel frees it if its holder dies."""
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
 @contextmanager

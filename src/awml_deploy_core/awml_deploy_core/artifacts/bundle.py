@@ -117,6 +117,8 @@ class ModelBundle:
         if self.manifest is None:
             return ()
         known = {record.path for record in self.manifest.files} | {MANIFEST_NAME}
+        for engine in self.manifest.engines:
+            known |= {engine.path, f"{engine.path}.json", engine.layers or engine.path}
         found = {
             path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file()
         }

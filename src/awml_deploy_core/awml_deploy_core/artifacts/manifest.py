@@ -15,6 +15,7 @@ from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError, TensorMismatchError
 from awml_deploy_core.files import io_errors, sha256_file, write_text
 from awml_deploy_core.packages import installed_versions
+from awml_deploy_core.runtime.trt.cache import EngineRecord
 from awml_deploy_core.validation import problem_clauses
 
 MANIFEST_NAME = "manifest.json"
@@ -136,7 +137,9 @@ class Manifest(_Frozen):
     components: tuple[ComponentSpec, ...]
     """In execution order."""
     files: tuple[FileRecord, ...]
-    """Every file of the bundle but the manifest itself, sorted by path."""
+    """Every file of the bundle but engines and the manifest itself, sorted by path."""
+    engines: tuple[EngineRecord, ...] = ()
+    """What was built from the ONNX files; a bundle is whole without them."""
     provenance: Provenance
 
     def write(self, folder: Path) -> Path:

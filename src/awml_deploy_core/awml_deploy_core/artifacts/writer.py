@@ -11,14 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from typing_extensions import Self
 
 from awml_deploy_core.artifacts.exchange import recover_folder, replace_folder, set_aside_path
 from awml_deploy_core.artifacts.manifest import MANIFEST_NAME, FileRecord, Manifest, Provenance
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError
-from awml_deploy_core.files import fsync_tree, io_errors
+from awml_deploy_core.files import folder_lock, fsync_tree, io_errors
+from awml_deploy_core.runtime.trt.cache import EngineCache, EngineRecord
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,12 +34,13 @@ class BundleWriter:
     block without a commit, or being killed anywhere, leaves the previous bundle as it was; what
     was staged is removed at once, or at the next write. One process at a time writes a bundle.
 
-    Files beside the recorded ones in the previous bundle, such as an engine cache, are kept.
+    Files beside the recorded ones in the previous bundle are kept, engines only if they were built
+    from the same ONNX files.
     """
 
     def __init__(self, folder: Path, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
         self._folder = folder.resolve()
-        self._lock = _lock(self._folder)
+        self._lock = folder_lock(self._folder)
         self._lock_timeout = lock_timeout
         self._staging: Path | None = None
 
@@ -108,20 +110,21 @@ class BundleWriter:
         staging, makers = self.staging, produced_by or {}
         with io_errors(self._folder, "bundle cannot be written"):
             names = sorted(path.relative_to(staging).as_posix() for path in _files(staging))
+            files = tuple(
+                FileRecord.of(staging, name, makers.get(name, f"model family {family}")) for name in names
+            )
+            self._keep_unrecorded(staging)
             manifest = Manifest(
                 family=family,
                 model=dict(model),
                 components=tuple(components),
-                files=tuple(
-                    FileRecord.of(staging, name, makers.get(name, f"model family {family}"))
-                    for name in names
-                ),
+                files=files,
+                engines=_kept_engines(staging, components, files),
                 provenance=provenance,
             )
             if problems := manifest.file_problems(staging, hashes=False):
                 raise ArtifactError(self._folder, "bundle is incomplete", problems=problems)
             manifest.write(staging)
-            self._keep_unrecorded(staging)
             fsync_tree(staging)
             replace_folder(staging, self._folder)
         self._staging = None
@@ -159,6 +162,16 @@ class BundleWriter:
             shutil.copy2(path, copy, follow_symlinks=False)
 
 
+def _kept_engines(
+    staging: Path, components: Sequence[ComponentSpec], files: Sequence[FileRecord]
+) -> tuple[EngineRecord, ...]:
+    """Engines of the previous bundle that fit the new ONNX files; the others are removed."""
+    hashes = {record.path: record.sha256 for record in files}
+    cache = EngineCache(staging)
+    cache.sweep({spec.name: hashes[spec.onnx_file] for spec in components if spec.onnx_file in hashes})
+    return tuple(record for record in cache.records() if not cache.damage(record))
+
+
 def is_replaceable(folder: Path) -> bool:
     """Whether a bundle may go here: nothing is there, an empty folder or a bundle of this suite."""
     if not folder.is_dir():
@@ -182,12 +195,8 @@ def recover_bundle(folder: Path) -> bool:
     target = folder.resolve()
     if not set_aside_path(target).is_dir():
         return False
-    with io_errors(folder, "interrupted replacement cannot be undone"), _lock(target):
+    with io_errors(folder, "interrupted replacement cannot be undone"), folder_lock(target):
         return recover_folder(target) or target.is_dir()
-
-
-def _lock(folder: Path) -> FileLock:
-    return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
 def _escaped(name: str) -> str:

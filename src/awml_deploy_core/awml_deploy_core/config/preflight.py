@@ -17,6 +17,7 @@ from typing import Any
 from awml_deploy_core.artifacts.bundle import ModelBundle
 from awml_deploy_core.artifacts.manager import PYTORCH
 from awml_deploy_core.artifacts.writer import is_replaceable, recover_bundle
+from awml_deploy_core.config.build_checks import check_build
 from awml_deploy_core.config.paths import Location
 from awml_deploy_core.config.schema import DeployConfig, EndpointSection, ScenarioSection
 from awml_deploy_core.device import DeviceSpec
@@ -36,6 +37,7 @@ class Step(str, Enum):
     """A step of a deployment that can be checked before it runs."""
 
     EXPORT = "export"
+    BUILD = "build"
     VERIFY = "verify"
     INFER = "infer"
 
@@ -48,8 +50,10 @@ def only(*steps: Step) -> StepSelector:
 def configured_steps(config: DeployConfig) -> frozenset[Step]:
     """The steps that ``run`` does."""
     steps = set()
-    if config.export.mode != "none":
+    if config.export.writes_bundle:
         steps.add(Step.EXPORT)
+    if config.export.builds_engines:
+        steps.add(Step.BUILD)
     if config.verification.enabled:
         steps.add(Step.VERIFY)
     return frozenset(steps)
@@ -61,6 +65,8 @@ def check(
     """Every problem that would stop one of the steps; ``family`` None leaves out what needs it."""
     if Step.EXPORT in steps:
         yield from _check_export(config)
+    if Step.BUILD in steps:
+        yield from check_build(config, family, model, makes_bundle=Step.EXPORT in steps)
     if Step.VERIFY in steps:
         yield from _check_verification(config, family, model, makes_bundle=Step.EXPORT in steps)
     if Step.INFER in steps:
@@ -70,8 +76,8 @@ def check(
 
 
 def _check_export(config: DeployConfig) -> Iterator[Problem]:
-    if config.export.mode == "none":
-        yield ("export", "mode"), "is none, so there is nothing to export"
+    if not config.export.writes_bundle:
+        yield ("export", "mode"), f"is {config.export.mode}, so there is nothing to export"
     yield from _checkpoint(config, "export")
     yield from _writable(config.bundle)
     needed = [*EXPORT_PACKAGES, *([SIMPLIFIER] if config.export.onnx.simplify else [])]

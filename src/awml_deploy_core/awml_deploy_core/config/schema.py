@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from awml_deploy_core.config.paths import resolve_path, resolve_source
+from awml_deploy_core.config.tensorrt_schema import TensorRTSection
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import DeviceError
 
@@ -62,9 +63,21 @@ class OnnxSection(Section):
 class ExportSection(Section):
     """What is exported."""
 
-    mode: Literal["onnx", "none"] = "onnx"
-    """`onnx` writes the bundle; `none` uses the bundle that is already there."""
+    mode: Literal["onnx", "trt", "both", "none"] = "onnx"
+    """`onnx` writes the bundle, `trt` builds engines in the bundle that is already there, `both` does one
+    after the other, `none` uses what is there."""
     onnx: OnnxSection = OnnxSection()
+    tensorrt: TensorRTSection = TensorRTSection()
+
+    @property
+    def writes_bundle(self) -> bool:
+        """Whether the checkpoint is exported."""
+        return self.mode in ("onnx", "both")
+
+    @property
+    def builds_engines(self) -> bool:
+        """Whether engines are built."""
+        return self.mode in ("trt", "both")
 
 
 class RuntimeSection(Section):

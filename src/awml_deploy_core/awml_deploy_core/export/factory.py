@@ -9,6 +9,7 @@ from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.export.exporter import Exporter
 from awml_deploy_core.export.onnx_exporter import OnnxExporter
 from awml_deploy_core.export.options import OnnxExportOptions
+from awml_deploy_core.export.tensorrt_exporter import TensorRTExporter
 
 
 class ExporterFactory:
@@ -18,9 +19,14 @@ class ExporterFactory:
         self._makers = dict(makers)
 
     @classmethod
-    def from_options(cls, *, onnx: OnnxExportOptions | None = None) -> ExporterFactory:
+    def from_options(
+        cls,
+        *,
+        onnx: OnnxExportOptions | None = None,
+        tensorrt: Callable[[], TensorRTExporter] = TensorRTExporter,
+    ) -> ExporterFactory:
         """A factory of this package's exporters with these options."""
-        return cls({"onnx": lambda: OnnxExporter(onnx)})
+        return cls({"onnx": lambda: OnnxExporter(onnx), "tensorrt": tensorrt})
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def test_the_factory_makes_a_new_exporter_each_time() -> None:
     first, second = factory.create("onnx"), factory.create("onnx")
     assert isinstance(first, OnnxExporter)
     assert first is not second
-    assert factory.targets == ("onnx",)
+    assert factory.targets == ("onnx", "tensorrt")
 
 
 def test_options_list_every_problem() -> None:

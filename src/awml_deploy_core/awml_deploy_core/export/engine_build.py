@@ -1,0 +1,258 @@
+"""From an ONNX graph to a serialised engine: the one place that calls TensorRT's builder."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awml_deploy_core.errors import ExportError
+from awml_deploy_core.interrupts import interrupts_kept
+from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, TensorRTLibrary
+from awml_deploy_core.runtime.trt.settings import EngineSettings, ShapeRange
+
+if TYPE_CHECKING:
+    import tensorrt
+
+_MIB = 1 << 20
+FULL = 100
+"""Progress of a finished build, in percent."""
+
+
+@dataclass(frozen=True, eq=False)
+class BuiltEngine:
+    """What the builder gave."""
+
+    content: memoryview
+    """The serialised engine."""
+    layers: str
+    """JSON: the engine's layers with the kernels chosen for them, or those of the network where the
+    engine cannot be opened on this machine."""
+    layer_count: int
+    timings: bytes | None
+    """The timing cache after the build; None where the library has none."""
+
+
+def build_engine(
+    library: TensorRTLibrary,
+    onnx_bytes: bytes,
+    onnx_path: Path,
+    profile: Mapping[str, ShapeRange],
+    settings: EngineSettings,
+    *,
+    timings: bytes = b"",
+    inspect: bool = False,
+    on_progress: Callable[[int], None] = lambda percent: None,
+) -> BuiltEngine:
+    """Build a strongly typed network with one optimisation profile.
+
+    Args:
+        library: TensorRT or TensorRT-RTX.
+        onnx_bytes: The graph in its final precision.
+        onnx_path: Where it comes from, for errors and for weights beside it.
+        profile: Shape range of every input.
+        settings: Of the builder; what the library cannot do was refused before.
+        timings: Timing cache of earlier builds.
+        inspect: Whether to open the engine for its layers, which needs a GPU it runs on.
+        on_progress: Told the percentage that is done.
+
+    Raises:
+        ExportError: The graph cannot be parsed or built; the library's messages are listed.
+        KeyboardInterrupt: Ctrl-C came during the build.
+    """
+    api, messages = library.api, Messages(library)
+    builder = _builder(api, messages, onnx_path)
+    network = builder.create_network(1 << int(api.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = api.OnnxParser(network, messages.logger)
+    if not parser.parse(onnx_bytes, str(onnx_path)):
+        problems = [_parser_error(parser.get_error(index)) for index in range(parser.num_errors)]
+        raise ExportError(
+            onnx_path, f"{library.name} cannot read its graph", problems=problems or messages.errors()
+        )
+    config = builder.create_builder_config()
+    _configure(library, config, settings)
+    _add_profile(builder, config, profile, onnx_path)
+    if library.has_timing_cache and settings.timing_cache:
+        config.set_timing_cache(config.create_timing_cache(timings), False)
+    monitor = _make_monitor(api, on_progress)
+    config.progress_monitor = monitor
+    layers = _network_layers(network)
+    with interrupts_kept():
+        engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise ExportError(
+            onnx_path,
+            f"{library.name} {library.version} cannot build an engine",
+            problems=messages.errors(),
+        )
+    on_progress(FULL)
+    content = memoryview(engine).cast("B")
+    count = network.num_layers
+    new_timings = None
+    if library.has_timing_cache and settings.timing_cache:
+        new_timings = bytes(memoryview(config.get_timing_cache().serialize()))
+    return BuiltEngine(
+        content, (_engine_layers(library, content) if inspect else None) or layers, count, new_timings
+    )
+
+
+def _builder(api: TensorRTApi, messages: Messages, path: Path) -> tensorrt.Builder:
+    try:
+        return api.Builder(messages.logger)
+    except (RuntimeError, TypeError) as error:
+        # TensorRT's builder starts CUDA; without a usable GPU its constructor gives nothing.
+        problems = messages.errors() or (str(error),)
+        raise ExportError(
+            path, "TensorRT's builder does not start", problems=problems, hint="Check nvidia-smi."
+        ) from error
+
+
+def _configure(library: TensorRTLibrary, config: tensorrt.IBuilderConfig, settings: EngineSettings) -> None:
+    api = library.api
+    config.profiling_verbosity = api.ProfilingVerbosity.DETAILED
+    if settings.policy.precision == "fp32":
+        config.clear_flag(api.BuilderFlag.TF32)
+    else:
+        config.set_flag(api.BuilderFlag.TF32)
+    if settings.workspace_mib is not None:
+        config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, settings.workspace_mib * _MIB)
+    if settings.optimization_level is not None:
+        config.builder_optimization_level = settings.optimization_level
+    if settings.version_compatible:
+        config.set_flag(api.BuilderFlag.VERSION_COMPATIBLE)
+    if settings.hardware_compatibility != "none":
+        # SAME_COMPUTE_CAPABILITY came with TensorRT 10.8; its absence is refused before.
+        level = settings.hardware_compatibility.upper()
+        config.hardware_compatibility_level = api.HardwareCompatibilityLevel.__members__[level]
+    if settings.compute_capabilities:
+        library.set_compute_capabilities(config, settings.compute_capabilities)
+
+
+def _add_profile(
+    builder: tensorrt.Builder,
+    config: tensorrt.IBuilderConfig,
+    profile: Mapping[str, ShapeRange],
+    path: Path,
+) -> None:
+    made = builder.create_optimization_profile()
+    for name, shapes in profile.items():
+        # pybind11 takes any sequence for Dims, which the stubs do not say.
+        low, middle, high = (_dims(shape) for shape in (shapes.min, shapes.opt, shapes.max))
+        made.set_shape(name, low, middle, high)
+    if not made or config.add_optimization_profile(made) < 0:
+        text = ", ".join(f"{name} {shapes}" for name, shapes in profile.items())
+        raise ExportError(path, "TensorRT refuses the optimisation profile", got=text)
+
+
+def _dims(shape: tuple[int, ...]) -> Any:
+    return shape
+
+
+def _parser_error(error: tensorrt.ParserError) -> str:
+    name, operator = error.node_name(), error.node_operator()
+    node = f"node {name or error.node()} ({operator}): " if operator else ""
+    return f"{node}{error.desc().strip()}"
+
+
+def _network_layers(network: tensorrt.INetworkDefinition) -> str:
+    layers = []
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        outputs = [layer.get_output(i) for i in range(layer.num_outputs)]
+        layers.append(
+            {
+                "Name": layer.name,
+                "LayerType": layer.type.name,
+                "Outputs": [
+                    {"Name": out.name, "Dimensions": list(out.shape), "Datatype": out.dtype.name}
+                    for out in outputs
+                ],
+                "Metadata": layer.metadata,
+            }
+        )
+    return _layers_json("network", {"Layers": layers})
+
+
+def _engine_layers(library: TensorRTLibrary, content: memoryview) -> str | None:
+    """Layers with their kernels; None where the engine does not open."""
+    messages = Messages(library)
+    engine = library.api.Runtime(messages.logger).deserialize_cuda_engine(content)
+    if engine is None:
+        return None
+    inspector = engine.create_engine_inspector()
+    text = inspector.get_engine_information(library.api.LayerInformationFormat.JSON)
+    return _layers_json("engine", json.loads(text))
+
+
+def _layers_json(source: str, content: Any) -> str:
+    return json.dumps({"source": source, **content}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _make_monitor(api: TensorRTApi, on_progress: Callable[[int], None]) -> tensorrt.IProgressMonitor:
+    tree = PhaseTree()
+    lock = threading.Lock()
+
+    class Monitor(api.IProgressMonitor):  # type: ignore[name-defined, misc]
+        """Called by the builder, from any of its threads."""
+
+        def __init__(self) -> None:
+            # pybind11 wants this call, and not the one through super().
+            api.IProgressMonitor.__init__(self)
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            with lock:
+                tree.start(phase_name, parent_phase, num_steps)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            try:
+                with lock:
+                    tree.step(phase_name, step + 1)
+                    on_progress(tree.percent())
+            except KeyboardInterrupt:
+                # It must not leave through the builder; interrupts_kept raises it after the cancel.
+                return False
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            with lock:
+                tree.finish(phase_name)
+
+    made: tensorrt.IProgressMonitor = Monitor()
+    return made
+
+
+class PhaseTree:
+    """Nested phases of a build and how much of it is done; the percentage never falls."""
+
+    def __init__(self) -> None:
+        self._phases: dict[str, tuple[str | None, int, int]] = {}
+        self._percent = 0
+
+    def start(self, name: str, parent: str | None, steps: int) -> None:
+        """A phase of ``steps`` steps begins within another one."""
+        self._phases[name] = (parent, max(1, steps), 0)
+
+    def step(self, name: str, done: int) -> None:
+        """``done`` steps of a phase are finished."""
+        if name in self._phases:
+            parent, steps, _ = self._phases[name]
+            self._phases[name] = (parent, steps, min(done, steps))
+
+    def finish(self, name: str) -> None:
+        """A phase ended; its parent reports the step it was."""
+        self._phases.pop(name, None)
+
+    def percent(self) -> int:
+        """Of the whole build, below 100."""
+        roots = [name for name, (parent, _, _) in self._phases.items() if parent not in self._phases]
+        done = max((self._fraction(name) for name in roots), default=0.0)
+        self._percent = max(self._percent, min(FULL - 1, int(FULL * done)))
+        return self._percent
+
+    def _fraction(self, name: str) -> float:
+        _, steps, done = self._phases[name]
+        inner = [self._fraction(child) for child, (parent, _, _) in self._phases.items() if parent == name]
+        return min(1.0, (done + max(inner, default=0.0)) / steps)
