@@ -57,6 +57,11 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
                 tensors.add_row(*map(escape, (name, side[:-1], tensor["name"], tensor["dtype"], shape)))
                 name = ""
     console.print(tensors)
+    if facts["engines"]:
+        engines = Table("engine", "for", "state", box=SIMPLE_HEAD, pad_edge=False)
+        for engine in facts["engines"]:
+            engines.add_row(*(escape(engine[column]) for column in ("path", "target", "state")))
+        console.print(engines)
     files = Table("file", "bytes", "SHA-256", "produced by", box=SIMPLE_HEAD, pad_edge=False)
     for file in facts["files"]:
         size = str(file["size"])

@@ -7,13 +7,13 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from awml_deploy_core.cli import doctor, export, infer, inspect, run, verify
+from awml_deploy_core.cli import build, doctor, export, infer, inspect, run, selftest, verify
 from awml_deploy_core.cli.options import add_common_options, log_settings
 from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 
-COMMANDS = (export, verify, run, infer, inspect, doctor)
+COMMANDS = (export, build, verify, run, infer, selftest, inspect, doctor)
 
 _LOG = logging.getLogger(__name__)
 _EPILOG = (

@@ -1,4 +1,4 @@
-"""Run every configured step: export, then verify."""
+"""Run every configured step: export, build engines, verify."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ def _work(runner: DeploymentRunner, loaded: LoadedConfig) -> Sections:
     sections: Sections = {}
     if Step.EXPORT in steps:
         sections["export"] = runner.export()
+    if Step.BUILD in steps:
+        sections["engines"] = runner.build()
     if Step.VERIFY in steps:
         sections |= verification_sections(runner)
     return sections

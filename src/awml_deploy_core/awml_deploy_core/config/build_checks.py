@@ -23,7 +23,6 @@ from awml_deploy_core.validation import suggest
 Problem = tuple[Location, str]
 
 _HERE: Location = ("export", "tensorrt")
-_ADVICE = "set export.mode to onnx where engines cannot be built"
 
 
 def check_build(
@@ -57,7 +56,7 @@ def _check_library(settings: EngineSettings) -> Iterator[Problem]:
         EngineTarget.of(library, cuda_device(0), settings)
     except AwmlDeployError as error:
         hint = f"; {error.hint}" if error.hint else ""
-        yield location, f"{error.subject} {error.problem}{hint} Or {_ADVICE}."
+        yield location, f"{error.subject} {error.problem}{hint}"
 
 
 def _check_profiles(settings: EngineSettings, specs: tuple[ComponentSpec, ...]) -> Iterator[Problem]:

@@ -32,7 +32,15 @@ class ExportProgress:
 
 
 class OnnxExportWorkflow:
-    """Asks the extractor for components and hands each to an exporter the factory makes."""
+    """Asks the extractor for components and hands each to an exporter the factory makes.
+
+    Args:
+        factory: Makes the exporters.
+        extractor: Makes the components.
+        target: What the factory calls the exporter.
+        on_progress: Told when a component starts and when it is written.
+        on_component: Given each component after its export, and the folder.
+    """
 
     def __init__(
         self,
@@ -41,7 +49,9 @@ class OnnxExportWorkflow:
         *,
         target: str = "onnx",
         on_progress: Callable[[ExportProgress], None] | None = None,
+        on_component: Callable[[ExportableComponent, Path], object] = lambda component, folder: None,
     ) -> None:
+        self._on_component = on_component
         self._factory = factory
         self._extractor = extractor
         self._target = target
@@ -63,6 +73,7 @@ class OnnxExportWorkflow:
             self._on_progress(ExportProgress(name, index, len(components)))
             artifact = self._factory.create(self._target).export(component, folder)
             _LOG.info("%s: %s in %.1f s", artifact.path.name, artifact.produced_by, artifact.seconds)
+            self._on_component(component, folder)
             self._on_progress(ExportProgress(name, index, len(components), artifact))
             artifacts.append(artifact)
         return tuple(artifacts)

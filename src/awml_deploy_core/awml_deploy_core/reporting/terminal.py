@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from awml_deploy_core.reporting.engines import engine_table, print_selftest
 from awml_deploy_core.reporting.result import (
     InferenceRecord,
     LatencyRecord,
@@ -26,13 +27,17 @@ def print_report(report: Report, console: Console) -> None:
     """Print every section the report has."""
     if report.export is not None:
         console.print(_export_table(report))
+    if report.engines is not None:
+        console.print(engine_table(report.engines))
+    if report.selftest is not None:
+        print_selftest(report.selftest, console)
     if report.verification is not None:
         _print_verification(report.verification, console)
     if report.inference is not None:
         _print_inference(report.inference, console)
     if report.replay is not None:
         _print_replay(report.replay, console)
-    if report.bundle and report.export is not None:
+    if report.bundle and (report.export is not None or report.engines is not None):
         console.print(f"bundle: {report.bundle}", markup=False, soft_wrap=True)
 
 

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from awml_deploy_core.artifacts import ArtifactManager, BundleWriter, ModelBundle, Provenance, SourceRecord
 from awml_deploy_core.artifacts.manager import ONNXRUNTIME, PYTORCH
+from awml_deploy_core.artifacts.references import PRODUCED_BY, reference_path
 from awml_deploy_core.config import LoadedConfig
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.export import ExporterFactory, ExportProgress, OnnxExportOptions, OnnxExportWorkflow
+from awml_deploy_core.export.engine_plan import EnginePlan
+from awml_deploy_core.export.recording import record_reference
 from awml_deploy_core.family import GROUP as FAMILIES
 from awml_deploy_core.interrupts import interrupts_kept
 from awml_deploy_core.packages import plugin_versions
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
 from awml_deploy_core.reporting.build import verification_record
+from awml_deploy_core.reporting.engines import EngineRecord, SelftestRecord
 from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord, VerificationRecord
+from awml_deploy_core.runner.engines import build_engines, plan_engines
 from awml_deploy_core.runner.inference import run_inference
 from awml_deploy_core.runner.pipelines import open_pipeline
+from awml_deploy_core.runner.selftest import Selftest
+from awml_deploy_core.runtime.trt.session import NAME as TENSORRT
 from awml_deploy_core.verification import (
     DetectionsComparator,
     Endpoint,
@@ -66,6 +74,7 @@ class DeploymentRunner:
             ExporterFactory.from_options(onnx=options),
             family.extractor(model_config),
             on_progress=self._export_progress,
+            on_component=record_reference,
         )
         with interrupts_kept():
             model = family.load_model(model_config, checkpoint)
@@ -96,11 +105,45 @@ class DeploymentRunner:
                     export={artifact.component: dict(artifact.details) for artifact in exported},
                     plugins=plugin_versions(FAMILIES, family.name),
                 ),
-                produced_by={record.file: record.produced_by for record in records},
+                produced_by={record.file: record.produced_by for record in records}
+                | {reference_path(Path(), record.component).as_posix(): PRODUCED_BY for record in records},
             )
         self._artifacts.register_artifact(ONNXRUNTIME, deploy.bundle)
         _LOG.info("wrote bundle", extra={"bundle": str(deploy.bundle), "components": len(records)})
         return records
+
+    def build(self, *, rebuild: bool = False) -> tuple[EngineRecord, ...]:
+        """Build the engines of the bundle from its ONNX files; what is there and fits is kept.
+
+        Args:
+            rebuild: Whether to build all the same.
+
+        Raises:
+            ConfigError, ExportError, ArtifactError, BackendUnavailableError, MissingDependencyError: As
+                ``TensorRTBuildWorkflow.run``.
+        """
+        settings = self._deploy.export.tensorrt.settings()
+        return build_engines(self._open_bundle(), settings, rebuild=rebuild, progress=self._progress)
+
+    def plan_build(self, *, rebuild: bool = False) -> tuple[EnginePlan, ...]:
+        """What :meth:`build` would do, and why.
+
+        Raises:
+            ConfigError, ArtifactError, BackendUnavailableError, MissingDependencyError: As
+                ``TensorRTBuildWorkflow.plan``.
+        """
+        settings = self._deploy.export.tensorrt.settings()
+        return plan_engines(self._open_bundle(), settings, rebuild=rebuild)
+
+    def selftest(self, endpoints: Sequence[Endpoint], *, runs: int) -> SelftestRecord:
+        """Run known inputs through the bundle in every endpoint and compare with recorded outputs.
+
+        Raises:
+            ArtifactError: There is no usable bundle.
+        """
+        settings = self._deploy.export.tensorrt.settings()
+        test = Selftest(self._open_bundle(), settings, runs=runs, progress=self._progress)
+        return test.run(endpoints)
 
     def verify(self) -> VerificationRecord:
         """Compare the configured scenarios on the configured samples.
@@ -169,6 +212,15 @@ class DeploymentRunner:
             runtime.options,
             runtime.num_threads,
             self._artifacts.resolve_pytorch_artifact().path if uses_module else None,
+            {TENSORRT: self._tensorrt_options()},
+        )
+
+    def _tensorrt_options(self) -> dict[str, Any]:
+        """Which engine a session takes; one that was not chosen is the only one of the bundle."""
+        section = self._deploy.export.tensorrt
+        chosen = {"library": section.library}
+        return chosen | (
+            {"precision": section.precision} if "precision" in section.model_fields_set else {}
         )
 
     def _export_progress(self, event: ExportProgress) -> None:

@@ -28,6 +28,7 @@ def open_pipeline(
     options: Mapping[str, Any] | None = None,
     num_threads: int = 0,
     checkpoint: Path | str | None = None,
+    backend_options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> InferencePipeline[Any, Any]:
     """Open the pipeline of a bundle, ours or a foreign one.
 
@@ -41,6 +42,7 @@ def open_pipeline(
         options: Run-time options of the family; the bundle's own are the defaults.
         num_threads: CPU threads of one operator; 0 leaves the choice to the backend.
         checkpoint: The trained weights, for backends that run the module itself.
+        backend_options: Options of single backends by their name, as ``SessionOptions.extra``.
 
     Raises:
         ArtifactError: The bundle is missing, corrupt or lacks what the backend needs.
@@ -58,7 +60,7 @@ def open_pipeline(
             extra={"bundle": str(bundle.folder)},
         )
     modules = _module_loaders(bundle, Path(checkpoint)) if checkpoint is not None else None
-    session_options = SessionOptions(num_threads=num_threads)
+    session_options = SessionOptions(num_threads=num_threads, extra=backend_options or {})
     sessions = open_sessions(bundle.sources(modules), backend, spec, session_options)
     try:
         pipeline = bundle.family.create_pipeline(bundle.config, sessions, options or {})
