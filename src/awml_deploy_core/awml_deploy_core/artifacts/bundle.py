@@ -150,7 +150,8 @@ class ModelBundle:
         """
         loaders = modules or {}
         return tuple(
-            SessionSource(spec, self.folder / spec.onnx_file, loaders.get(spec.name)) for spec in self.specs
+            SessionSource(spec, self.folder / spec.onnx_file, loaders.get(spec.name), self.folder)
+            for spec in self.specs
         )
 
 

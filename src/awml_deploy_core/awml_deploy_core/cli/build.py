@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.cli.options import add_target, log_settings, override
 from awml_deploy_core.cli.session import Sections, run_steps
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
-from awml_deploy_core.runtime.trt.settings import LibraryChoice, Precision
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from awml_deploy_core.export.engine_plan import EnginePlan
     from awml_deploy_core.runner.deployment import DeploymentRunner
+
+PRECISIONS = ("fp32", "tf32", "fp16", "int8")
+LIBRARIES = ("auto", "tensorrt", "tensorrt_rtx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """What is chosen most often of ``export.tensorrt``."""
-    parser.add_argument("--precision", choices=get_args(Precision), help="instead of the configured one")
-    parser.add_argument("--library", choices=get_args(LibraryChoice), help="instead of the configured one")
+    parser.add_argument("--precision", choices=PRECISIONS, help="instead of the configured one")
+    parser.add_argument("--library", choices=LIBRARIES, help="instead of the configured one")
 
 
 def engine_overrides(args: argparse.Namespace) -> list[str]:

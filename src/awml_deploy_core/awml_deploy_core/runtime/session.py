@@ -57,6 +57,8 @@ class SessionSource:
     onnx_path: Path | None = None
     load_module: Callable[[], torch.nn.Module] | None = None
     """Gives the component's module in eval mode on the CPU (pytorch backend)."""
+    bundle: Path | None = None
+    """The bundle's folder, which has the engines (tensorrt backend); None is the ONNX file's."""
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,8 @@ class TensorRTBackend:
                 hint="Export the model first.",
             )
         library = find_library(chosen["library"])
-        cache = EngineCache(path.parent)
+        folder = source.bundle or path.parent
+        cache = EngineCache(folder)
         here = Environment.of(library, cuda_device(device.index))
         record = select_engine(cache, source.spec.name, path, here, chosen["precision"])
         memory = CudaPythonMemory(device)
@@ -108,7 +109,7 @@ class TensorRTBackend:
             loaded = load_engine(
                 library, cache.load(record), record.path, host_code=record.key.target.version_compatible
             )
-            binding = bind_engine(library.api, loaded.engine, source.spec, path.parent / record.path)
+            binding = bind_engine(library.api, loaded.engine, source.spec, folder / record.path)
             session = TensorRTSession(source.spec, device, loaded, binding, memory)
         except BaseException:
             memory.close()
