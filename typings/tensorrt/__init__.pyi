@@ -5,8 +5,6 @@ compares it with the installed library.
 """
 
 from enum import IntEnum
-from typing import Any
-
 from typing_extensions import Buffer
 
 __version__: str
@@ -49,7 +47,6 @@ class TensorIOMode(IntEnum):
     OUTPUT = ...
 
 class Dims:
-    def __iter__(self) -> Any: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> int: ...
 

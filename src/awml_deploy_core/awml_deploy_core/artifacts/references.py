@@ -134,7 +134,7 @@ def read_reference(folder: Path, component: str) -> Reference | None:
                 {name: stored[f"values/{name}"] for name in names},
                 {name: float(stored[f"largest/{name}"]) for name in names},
             )
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
         raise ArtifactError(
             path, "is no reference of a component", got=error, hint="Export the bundle again."
         ) from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.errors import ExportError
 from awml_deploy_core.interrupts import interrupts_kept
-from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, TensorRTLibrary
+from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, TensorRTLibrary, shape_of
 from awml_deploy_core.runtime.trt.settings import EngineSettings, ShapeRange
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _network_layers(network: tensorrt.INetworkDefinition) -> str:
                 "Name": layer.name,
                 "LayerType": layer.type.name,
                 "Outputs": [
-                    {"Name": out.name, "Dimensions": list(out.shape), "Datatype": out.dtype.name}
+                    {"Name": out.name, "Dimensions": list(shape_of(out.shape)), "Datatype": out.dtype.name}
                     for out in outputs
                 ],
                 "Metadata": layer.metadata,

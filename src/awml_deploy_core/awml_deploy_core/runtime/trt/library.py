@@ -149,6 +149,11 @@ def _make_logger(api: TensorRTApi, receive: Any) -> tensorrt.ILogger:
     return made
 
 
+def shape_of(dims: tensorrt.Dims) -> tuple[int, ...]:
+    """The lengths that TensorRT gives as Dims; one that is dynamic is -1."""
+    return tuple(dims[index] for index in range(len(dims)))
+
+
 def find_library(choice: LibraryChoice = "auto") -> TensorRTLibrary:
     """Import the chosen library.
 

@@ -17,7 +17,7 @@ from awml_deploy_core.errors import ArtifactError, InferenceError, TensorMismatc
 from awml_deploy_core.runtime.binding import Binding, GraphTensor, bind
 from awml_deploy_core.runtime.session import Tensors, check_inputs, check_outputs
 from awml_deploy_core.runtime.trt.device import DeviceMemory
-from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi
+from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, shape_of
 
 if TYPE_CHECKING:
     import tensorrt
@@ -70,7 +70,7 @@ def bind_engine(api: TensorRTApi, engine: tensorrt.ICudaEngine, spec: ComponentS
     binding = bind(spec, inputs, outputs, path)
     problems = []
     for name, tensor in zip(binding.inputs, spec.inputs, strict=True):
-        low, _, high = (tuple(shape) for shape in engine.get_tensor_profile_shape(name, _PROFILE))
+        low, _, high = (shape_of(dims) for dims in engine.get_tensor_profile_shape(name, _PROFILE))
         for position, axis in tensor.dynamic_axes.items():
             if low[position] > axis.min or high[position] < axis.max:
                 problems.append(
@@ -89,7 +89,7 @@ def bind_engine(api: TensorRTApi, engine: tensorrt.ICudaEngine, spec: ComponentS
 
 def _graph_tensor(engine: tensorrt.ICudaEngine, name: str) -> GraphTensor:
     kind = engine.get_tensor_dtype(name).name
-    shape = tuple(axis if axis >= 0 else None for axis in engine.get_tensor_shape(name))
+    shape = tuple(axis if axis >= 0 else None for axis in shape_of(engine.get_tensor_shape(name)))
     return GraphTensor(name, _DTYPES.get(kind, kind), shape)
 
 
@@ -201,7 +201,7 @@ class TensorRTSession:
                 f"component {self._spec.name}", "shapes are not set", got=", ".join(missing)
             )
         return {
-            tensor.name: tuple(context.get_tensor_shape(self._names[tensor.name]))
+            tensor.name: shape_of(context.get_tensor_shape(self._names[tensor.name]))
             for tensor in self._spec.outputs
         }
 
