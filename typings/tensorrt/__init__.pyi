@@ -5,6 +5,7 @@ compares it with the installed library.
 """
 
 from enum import IntEnum
+
 from typing_extensions import Buffer
 
 __version__: str
