@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,6 @@ def _configure(library: TensorRTLibrary, config: tensorrt.IBuilderConfig, settin
     if settings.version_compatible:
         config.set_flag(api.BuilderFlag.VERSION_COMPATIBLE)
     if settings.hardware_compatibility != "none":
-        # SAME_COMPUTE_CAPABILITY came with TensorRT 10.8; its absence is refused before.
         level = settings.hardware_compatibility.upper()
         config.hardware_compatibility_level = api.HardwareCompatibilityLevel.__members__[level]
     if settings.compute_capabilities:
@@ -194,6 +194,16 @@ def _layers_json(source: str, content: Any) -> str:
 def _make_monitor(api: TensorRTApi, on_progress: Callable[[int], None]) -> tensorrt.IProgressMonitor:
     tree = PhaseTree()
     lock = threading.Lock()
+    interrupted = threading.Event()
+
+    @contextmanager
+    def safely() -> Iterator[None]:
+        """Ctrl-C must not leave through the builder: it cancels the build, and is raised after it."""
+        try:
+            with lock:
+                yield
+        except KeyboardInterrupt:
+            interrupted.set()
 
     class Monitor(api.IProgressMonitor):  # type: ignore[name-defined, misc]
         """Called by the builder, from any of its threads."""
@@ -203,21 +213,17 @@ def _make_monitor(api: TensorRTApi, on_progress: Callable[[int], None]) -> tenso
             api.IProgressMonitor.__init__(self)
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            with lock:
+            with safely():
                 tree.start(phase_name, parent_phase, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            try:
-                with lock:
-                    tree.step(phase_name, step + 1)
-                    on_progress(tree.percent())
-            except KeyboardInterrupt:
-                # It must not leave through the builder; interrupts_kept raises it after the cancel.
-                return False
-            return True
+            with safely():
+                tree.step(phase_name, step + 1)
+                on_progress(tree.percent())
+            return not interrupted.is_set()
 
         def phase_finish(self, phase_name: str) -> None:
-            with lock:
+            with safely():
                 tree.finish(phase_name)
 
     made: tensorrt.IProgressMonitor = Monitor()

@@ -17,7 +17,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class EngineRecord(_Record):
+class EngineBuildRecord(_Record):
     """One engine of a build."""
 
     component: str
@@ -61,7 +61,7 @@ class SelftestRecord(_Record):
     latencies: tuple[SelftestLatencyRecord, ...]
 
 
-def engine_table(records: tuple[EngineRecord, ...]) -> RenderableType:
+def engine_table(records: tuple[EngineBuildRecord, ...]) -> RenderableType:
     """Engines of a build."""
     from rich.box import SIMPLE_HEAD
     from rich.markup import escape

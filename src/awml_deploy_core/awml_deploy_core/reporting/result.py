@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from awml_deploy_core.exit_codes import ExitCode
-from awml_deploy_core.reporting.engines import EngineRecord, SelftestRecord
+from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 
 SCHEMA_VERSION = 1
 
@@ -195,7 +195,7 @@ class Report(Record):
     bundle: str | None = None
     """Folder of the model bundle."""
     export: tuple[ExportRecord, ...] | None = None
-    engines: tuple[EngineRecord, ...] | None = None
+    engines: tuple[EngineBuildRecord, ...] | None = None
     selftest: SelftestRecord | None = None
     verification: VerificationRecord | None = None
     inference: InferenceRecord | None = None

@@ -23,7 +23,7 @@ from awml_deploy_core.packages import plugin_versions
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
 from awml_deploy_core.reporting.build import verification_record
-from awml_deploy_core.reporting.engines import EngineRecord, SelftestRecord
+from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord, VerificationRecord
 from awml_deploy_core.runner.engines import build_engines, plan_engines
 from awml_deploy_core.runner.inference import run_inference
@@ -112,7 +112,7 @@ class DeploymentRunner:
         _LOG.info("wrote bundle", extra={"bundle": str(deploy.bundle), "components": len(records)})
         return records
 
-    def build(self, *, rebuild: bool = False) -> tuple[EngineRecord, ...]:
+    def build(self, *, rebuild: bool = False) -> tuple[EngineBuildRecord, ...]:
         """Build the engines of the bundle from its ONNX files; what is there and fits is kept.
 
         Args:

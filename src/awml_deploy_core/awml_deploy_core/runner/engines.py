@@ -10,7 +10,7 @@ from awml_deploy_core.export import ExporterFactory, TensorRTBuildWorkflow, Tens
 from awml_deploy_core.export.engine_plan import EnginePlan
 from awml_deploy_core.export.exporter import ExportedArtifact
 from awml_deploy_core.progress import Progress, no_progress
-from awml_deploy_core.reporting.engines import EngineRecord
+from awml_deploy_core.reporting.engines import EngineBuildRecord
 from awml_deploy_core.runtime.trt.settings import EngineSettings
 
 _FULL = 100
@@ -36,7 +36,7 @@ def build_engines(
     device_index: int = 0,
     rebuild: bool = False,
     progress: Progress = no_progress,
-) -> tuple[EngineRecord, ...]:
+) -> tuple[EngineBuildRecord, ...]:
     """Build the engines of a bundle, or find them there.
 
     Raises:
@@ -61,9 +61,9 @@ def _percent(progress: Progress) -> Callable[[str, int], None]:
     return report
 
 
-def _record(artifact: ExportedArtifact) -> EngineRecord:
+def _record(artifact: ExportedArtifact) -> EngineBuildRecord:
     details = artifact.details
-    return EngineRecord(
+    return EngineBuildRecord(
         component=artifact.component,
         file=details["path"],
         produced_by=artifact.produced_by,

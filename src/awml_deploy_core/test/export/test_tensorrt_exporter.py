@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -266,6 +267,17 @@ def test_tensorrt_without_a_gpu_says_what_to_do(encoder: EngineSource, tmp_path:
     library = TensorRTLibrary("tensorrt", "11.0.0.1", rtx().api)
     with pytest.raises(BackendUnavailableError, match="builds engines on the GPU they are for"):
         TensorRTExporter(TF32, library=library).export(encoder, tmp_path)
+
+
+def test_ctrl_c_cancels_the_build(encoder: EngineSource, tmp_path: Path) -> None:
+    def interrupt(component: str, percent: int) -> None:
+        if 10 < percent < 50:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        TensorRTExporter(TF32, on_percent=interrupt).export(encoder, tmp_path)
+    assert EngineCache(tmp_path).entries() == []
+    assert not TensorRTExporter(TF32).export(encoder, tmp_path).details["reused"]
 
 
 @pytest.mark.parametrize("stop", ["build", "engine", "record"])

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from engine_builds import ADA, ENCODER, here, rtx
+from engine_builds import ADA, ENCODER, rtx
 
 from awml_deploy_core.device import CPU, DeviceSpec
 from awml_deploy_core.errors import (
@@ -158,12 +158,16 @@ def test_which_library_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tensorrt_follows_what_rtx_cannot() -> None:
     api: Any = ModuleType("tensorrt")
+    levels = {"NONE": 0, "AMPERE_PLUS": 1}
+    api.HardwareCompatibilityLevel = type("Level", (), {"__members__": levels})
     full = TensorRTLibrary("tensorrt", "11.0.0.1", api)
     settings = EngineSettings(version_compatible=True, hardware_compatibility="ampere_plus")
     assert full.unsupported(settings) == []
     assert len(fake_rtx().unsupported(settings)) == 2
     assert len(full.unsupported(EngineSettings(compute_capabilities=("8.9",)))) == 1
-    assert here().version in str(here())
+    newer = EngineSettings(hardware_compatibility="same_compute_capability")
+    (problem,) = full.unsupported(newer)
+    assert "TensorRT 11.0.0.1 does not know same_compute_capability" in problem
 
 
 def test_the_type_stubs_name_what_the_library_has() -> None:

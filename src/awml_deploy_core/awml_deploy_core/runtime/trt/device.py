@@ -29,6 +29,10 @@ class DeviceMemory(Protocol):
         """Handle of the session's own stream."""
         ...
 
+    def activate(self) -> None:
+        """Make the device that of the calling thread."""
+        ...
+
     def allocate(self, size: int) -> int:
         """Address of ``size`` bytes that live until :meth:`close`.
 
@@ -86,9 +90,9 @@ class CudaPythonMemory:
         self._name = str(device)
         self._addresses: list[int] = []
         try:
-            made: Any = Device(device.index)
-            made.set_current()
-            self._stream: Any | None = made.create_stream()
+            self._device: Any = Device(device.index)
+            self._device.set_current()
+            self._stream: Any | None = self._device.create_stream()
         except (RuntimeError, ValueError) as error:
             raise BackendUnavailableError(
                 str(device), "cannot be used", got=error, hint="Check nvidia-smi."
@@ -98,6 +102,9 @@ class CudaPythonMemory:
     @property
     def stream(self) -> int:
         return self._handle
+
+    def activate(self) -> None:
+        self._device.set_current()
 
     def allocate(self, size: int) -> int:
         code, address = self._driver.cuMemAlloc(max(1, size))

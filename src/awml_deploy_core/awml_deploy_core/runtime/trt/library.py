@@ -84,10 +84,14 @@ class TensorRTLibrary:
                 for text in settings.compute_capabilities
                 if text not in known
             ]
-        elif settings.compute_capabilities:
+            return problems
+        if settings.compute_capabilities:
             problems.append(
                 "compute_capabilities: TensorRT builds for the GPU it runs on; use hardware_compatibility"
             )
+        level = settings.hardware_compatibility
+        if level.upper() not in self.api.HardwareCompatibilityLevel.__members__:
+            problems.append(f"hardware_compatibility: TensorRT {self.version} does not know {level}")
         return problems
 
     def compute_capabilities(self) -> tuple[str, ...]:

@@ -208,6 +208,8 @@ class TensorRTSession:
     def enqueue(self, stream: int) -> None:
         """Run on the bound memory with the shapes that are set, in the order of the caller's stream.
 
+        The session's device has to be that of the calling thread.
+
         Args:
             stream: Handle of a CUDA stream of the session's device.
 
@@ -234,6 +236,8 @@ class TensorRTSession:
         """
         self._open()
         check_inputs(self._spec, inputs)
+        # The thread that opened the session may be another one.
+        self._memory.activate()
         if self._own is None:
             self._own = {
                 tensor.name: DeviceSpan(self._memory.allocate(capacity(tensor)), capacity(tensor))

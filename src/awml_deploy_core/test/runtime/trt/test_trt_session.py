@@ -42,6 +42,9 @@ class FakeMemory:
     blocks: dict[int, np.ndarray] = field(default_factory=dict)
     closed: int = 0
 
+    def activate(self) -> None:
+        pass
+
     def allocate(self, size: int) -> int:
         address = 1000 + len(self.blocks)
         self.blocks[address] = np.zeros(size, np.uint8)
