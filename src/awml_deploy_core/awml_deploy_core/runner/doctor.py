@@ -14,13 +14,15 @@ from typing import Any
 
 from awml_deploy_core.config.preflight import EXPORT_PACKAGES, SIMPLIFIER
 from awml_deploy_core.device import CPU, DeviceSpec
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import AwmlDeployError, MissingDependencyError
 from awml_deploy_core.family import available_families, load_family
 from awml_deploy_core.packages import installed_versions
 from awml_deploy_core.runtime.cuda_driver import cuda_device_count
 from awml_deploy_core.runtime.registry import available_backends, load_backend
+from awml_deploy_core.runtime.trt.library import find_library
 
 OLDEST_PYTHON = (3, 10)
+_TENSORRT = "TensorRT"
 RMW = "rmw_fastrtps_cpp"
 _PACKAGES = ("onnxruntime", "torch", "onnx", "onnxscript", "onnxslim", "numba", "rosbags", "matplotlib")
 _REQUIREMENTS = {"rosbags": "'rosbags>=0.11'", "torch": "'torch>=2.5'"}
@@ -71,6 +73,7 @@ def diagnose() -> Diagnosis:
     findings = (
         _python(),
         *_packages(),
+        _tensorrt(),
         *_families(),
         *_backends(),
         _gpu(),
@@ -95,6 +98,14 @@ def _packages() -> list[Finding]:
         hint = "" if version else f"pip install {_REQUIREMENTS.get(name, name)}"
         findings.append(Finding("package", name, version is not None, version or "not installed", hint))
     return findings
+
+
+def _tensorrt() -> Finding:
+    try:
+        library = find_library()
+    except MissingDependencyError as error:
+        return Finding("package", _TENSORRT, False, "; ".join(error.problems), error.hint or "")
+    return Finding("package", _TENSORRT, True, f"{library.name} {library.version}")
 
 
 def _families() -> list[Finding]:
@@ -223,6 +234,7 @@ def _abilities(findings: tuple[Finding, ...]) -> tuple[Ability, ...]:
     return (
         ability("infer", run),
         ability("export", {"a model family": has_family, **export}),
+        ability("build TensorRT engines", {name: name in found for name in (_TENSORRT, "onnx")}),
         ability("verify", {**run, "pytorch:cpu": "pytorch:cpu" in usable, "two backends": len(usable) > 1}),
         ability("infer on a GPU", {"a backend on CUDA": any(":cuda" in name for name in usable)}),
         ability("run the ROS 2 node", {**run, **messages}),

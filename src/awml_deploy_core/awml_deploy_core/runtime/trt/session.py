@@ -18,6 +18,7 @@ from awml_deploy_core.runtime.binding import Binding, GraphTensor, bind
 from awml_deploy_core.runtime.session import Tensors, check_inputs, check_outputs
 from awml_deploy_core.runtime.trt.device import DeviceMemory
 from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, shape_of
+from awml_deploy_core.runtime.trt.settings import Precision
 
 if TYPE_CHECKING:
     import tensorrt
@@ -108,7 +109,9 @@ class TensorRTSession:
         loaded: LoadedEngine,
         binding: Binding,
         memory: DeviceMemory,
+        precision: Precision = "fp32",
     ) -> None:
+        self._precision = precision
         self._spec = spec
         self._device = device
         self._loaded: LoadedEngine | None = loaded
@@ -136,6 +139,11 @@ class TensorRTSession:
     @property
     def device(self) -> DeviceSpec:
         return self._device
+
+    @property
+    def precision(self) -> Precision:
+        """What the engine computes in: its outputs are as exact as that."""
+        return self._precision
 
     @property
     def binding(self) -> Binding:
