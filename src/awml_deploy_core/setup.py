@@ -27,7 +27,7 @@ setup(
         "onnxruntime": ["onnxruntime>=1.17"],
         "export": ["onnx>=1.16", "onnxscript>=0.3", "onnxslim>=0.1.40", "torch>=2.5"],
         # TensorRT itself comes from NVIDIA, or as the tensorrt-rtx-cu13 wheels.
-        "tensorrt": ["cuda-bindings>=12", "cuda-core>=0.3", "onnx>=1.16", "onnxruntime>=1.17"],
+        "tensorrt": ["cuda-bindings>=12", "onnx>=1.16", "onnxruntime>=1.17"],
         "pictures": ["matplotlib>=3.7"],
         "test": ["hypothesis", "pytest<9"],
     },

@@ -67,13 +67,13 @@ def test_it_runs_where_everything_is_there(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_everything_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine(monkeypatch, gpu=None, driver=False, cuda_python="cuda.core cannot be imported: gone")
+    machine(monkeypatch, gpu=None, driver=False, cuda_python="cuda.bindings cannot be imported: gone")
     install(monkeypatch, MissingDependencyError("TensorRT", "is not installed", problems=["no x"]))
     state = TensorRTBackend().availability(CUDA)
     assert not state
-    for part in ("TensorRT is not installed (no x)", "cuda.core cannot be imported", "no CUDA driver"):
+    for part in ("TensorRT is not installed (no x)", "cuda.bindings cannot be imported", "no CUDA driver"):
         assert part in state.detail
-    assert "pip install cuda-core cuda-bindings" in state.hint
+    assert "pip install cuda-bindings" in state.hint
 
 
 def test_a_gpu_that_is_not_there_or_too_new_for_rtx(monkeypatch: pytest.MonkeyPatch) -> None:

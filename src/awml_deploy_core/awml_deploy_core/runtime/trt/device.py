@@ -16,9 +16,11 @@ from awml_deploy_core.errors import (
     MissingDependencyError,
 )
 
-INSTALL = "pip install cuda-core cuda-bindings"
+INSTALL = "pip install cuda-bindings"
 _OUT_OF_MEMORY = 2
 """CUDA_ERROR_OUT_OF_MEMORY of cuda.h."""
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING of cuda.h."""
 
 
 class DeviceMemory(Protocol):
@@ -64,16 +66,18 @@ class DeviceMemory(Protocol):
 
 def cuda_python_problem() -> str | None:
     """Why cuda-python cannot be used, or None."""
-    for name in ("cuda.core", "cuda.bindings.driver"):
-        try:
-            importlib.import_module(name)
-        except (ImportError, OSError, RuntimeError) as error:
-            return f"{name} cannot be imported: {error}"
+    try:
+        importlib.import_module("cuda.bindings.driver")
+    except (ImportError, OSError, RuntimeError) as error:
+        return f"cuda.bindings cannot be imported: {error}"
     return None
 
 
 class CudaPythonMemory:
-    """Memory of one GPU; its context becomes the calling thread's.
+    """Memory of one GPU in its primary context, which becomes the calling thread's.
+
+    It calls the driver through ``cuda.bindings``, whose result codes tell one failure from another;
+    ``cuda.core`` raises a class that it does not export. Handles are those of ``cuda.core`` as well.
 
     Raises:
         MissingDependencyError: cuda-python is not installed.
@@ -84,27 +88,29 @@ class CudaPythonMemory:
         if problem := cuda_python_problem():
             raise MissingDependencyError("cuda-python", problem, hint=INSTALL)
         from cuda.bindings import driver
-        from cuda.core import Device
 
         self._driver: Any = driver
         self._name = str(device)
         self._addresses: list[int] = []
+        self._closed = False
         try:
-            self._device: Any = Device(device.index)
-            self._device.set_current()
-            self._stream: Any | None = self._device.create_stream()
-        except (RuntimeError, ValueError) as error:
+            self._call("cuInit", 0)
+            self._device = self._call("cuDeviceGet", device.index)
+            self._context = self._call("cuDevicePrimaryCtxRetain", self._device)
+            self.activate()
+            self._stream = int(self._call("cuStreamCreate", _NON_BLOCKING))
+        except (InferenceError, RuntimeError) as error:
+            # Without a driver the bindings raise where they would return a code.
             raise BackendUnavailableError(
-                str(device), "cannot be used", got=error, hint="Check nvidia-smi."
+                self._name, "cannot be used", got=error, hint="Check nvidia-smi."
             ) from error
-        self._handle = int(self._stream.handle)
 
     @property
     def stream(self) -> int:
-        return self._handle
+        return self._stream
 
     def activate(self) -> None:
-        self._device.set_current()
+        self._call("cuCtxSetCurrent", self._context)
 
     def allocate(self, size: int) -> int:
         code, address = self._driver.cuMemAlloc(max(1, size))
@@ -122,25 +128,30 @@ class CudaPythonMemory:
     def upload(self, address: int, array: npt.NDArray[Any]) -> None:
         source = np.ascontiguousarray(array)
         # The copy of pageable memory has left it when the call returns.
-        (code,) = self._driver.cuMemcpyHtoDAsync(address, source.ctypes.data, source.nbytes, self._handle)
-        self._check(code, "cuMemcpyHtoDAsync")
+        self._call("cuMemcpyHtoDAsync", address, source.ctypes.data, source.nbytes, self._stream)
 
     def download(self, array: npt.NDArray[Any], address: int) -> None:
-        (code,) = self._driver.cuMemcpyDtoHAsync(array.ctypes.data, address, array.nbytes, self._handle)
-        self._check(code, "cuMemcpyDtoHAsync")
+        self._call("cuMemcpyDtoHAsync", array.ctypes.data, address, array.nbytes, self._stream)
 
     def synchronize(self) -> None:
-        (code,) = self._driver.cuStreamSynchronize(self._handle)
-        self._check(code, "cuStreamSynchronize")
+        self._call("cuStreamSynchronize", self._stream)
 
     def close(self) -> None:
-        addresses, self._addresses = self._addresses, []
-        for address in addresses:
-            # After a sticky error nothing can be freed any more; the process has to end anyway.
+        if self._closed:
+            return
+        self._closed = True
+        # After a sticky error nothing can be freed any more, and the process has to end anyway.
+        self._driver.cuCtxSetCurrent(self._context)
+        for address in self._addresses:
             self._driver.cuMemFree(address)
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+        self._driver.cuStreamDestroy(self._stream)
+        self._driver.cuDevicePrimaryCtxRelease(self._device)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        """Call the driver; what it returns beside the code, if anything."""
+        code, *result = getattr(self._driver, name)(*arguments)
+        self._check(code, name)
+        return result[0] if result else None
 
     def _check(self, code: Any, call: str) -> None:
         if int(code):

@@ -19,6 +19,8 @@ from awml_deploy_core.errors import (
 from awml_deploy_core.runtime.trt.device import CudaPythonMemory, cuda_python_problem
 
 OUT_OF_MEMORY = 2
+GIVES = {"cuDeviceGet": 5, "cuDevicePrimaryCtxRetain": 6, "cuStreamCreate": 77, "cuMemAlloc": 4096}
+OPENED = ["cuInit", "cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent", "cuStreamCreate"]
 
 
 class FakeDriver(ModuleType):
@@ -34,39 +36,17 @@ class FakeDriver(ModuleType):
         def call(*arguments: Any) -> tuple[Any, ...]:
             self.calls.append((name, *arguments))
             code = self.codes.get(name, 0)
-            return (code, 4096) if name == "cuMemAlloc" else (code,)
+            return (code, GIVES[name]) if name in GIVES else (code,)
 
         return call
 
 
-class FakeStream:
-    handle = 77
-
-    def close(self) -> None:
-        self.handle = 0
-
-
-class FakeDevice:
-    def __init__(self, index: int) -> None:
-        if index > 0:
-            raise ValueError("no such device")
-
-    def set_current(self) -> None:
-        pass
-
-    def create_stream(self) -> FakeStream:
-        return FakeStream()
-
-
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
-    made, core = FakeDriver(), ModuleType("cuda.core")
-    core.Device = FakeDevice  # type: ignore[attr-defined]
-    bindings, package = ModuleType("cuda.bindings"), ModuleType("cuda")
+    made, bindings, package = FakeDriver(), ModuleType("cuda.bindings"), ModuleType("cuda")
     bindings.driver = made  # type: ignore[attr-defined]
-    modules = {"cuda": package, "cuda.core": core, "cuda.bindings": bindings, "cuda.bindings.driver": made}
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
+    for module in (package, bindings, made):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
     return made
 
 
@@ -79,15 +59,21 @@ def test_memory_is_copied_on_the_stream_and_freed_once(driver: FakeDriver) -> No
     memory.synchronize()
     memory.close()
     memory.close()
-    assert [call[0] for call in driver.calls] == [
+    names = [call[0] for call in driver.calls]
+    assert names[: len(OPENED)] == OPENED
+    assert names[len(OPENED) :] == [
         "cuMemAlloc",
         "cuMemcpyHtoDAsync",
         "cuMemcpyDtoHAsync",
         "cuStreamSynchronize",
+        "cuCtxSetCurrent",
         "cuMemFree",
+        "cuStreamDestroy",
+        "cuDevicePrimaryCtxRelease",
     ]
-    assert driver.calls[1] == ("cuMemcpyHtoDAsync", 4096, values.ctypes.data, 16, 77)
-    assert driver.calls[2] == ("cuMemcpyDtoHAsync", values.ctypes.data, 4096, 16, 77)
+    upload, download = (call for call in driver.calls if call[0].startswith("cuMemcpy"))
+    assert upload == ("cuMemcpyHtoDAsync", 4096, values.ctypes.data, 16, 77)
+    assert download == ("cuMemcpyDtoHAsync", values.ctypes.data, 4096, 16, 77)
 
 
 def test_no_memory_left_is_told_from_other_failures(driver: FakeDriver) -> None:
@@ -102,14 +88,21 @@ def test_no_memory_left_is_told_from_other_failures(driver: FakeDriver) -> None:
         memory.synchronize()
 
 
-@pytest.mark.usefixtures("driver")
-def test_a_device_that_is_not_there() -> None:
-    with pytest.raises(BackendUnavailableError, match="no such device"):
+def test_a_device_that_cannot_be_used(driver: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.codes["cuDeviceGet"] = 101
+    with pytest.raises(BackendUnavailableError, match="cuDeviceGet failed; got 101"):
         CudaPythonMemory(DeviceSpec("cuda", 3))
+
+    def no_driver(*_: Any) -> Any:
+        raise RuntimeError("libcuda.so.1 is not found")
+
+    monkeypatch.setattr(driver, "cuInit", no_driver, raising=False)
+    with pytest.raises(BackendUnavailableError, match=r"libcuda\.so\.1 is not found"):
+        CudaPythonMemory(DeviceSpec("cuda"))
 
 
 def test_without_cuda_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "cuda.core", None)
-    assert "cuda.core cannot be imported" in str(cuda_python_problem())
-    with pytest.raises(MissingDependencyError, match="pip install cuda-core cuda-bindings"):
+    monkeypatch.setitem(sys.modules, "cuda.bindings.driver", None)
+    assert "cuda.bindings cannot be imported" in str(cuda_python_problem())
+    with pytest.raises(MissingDependencyError, match="pip install cuda-bindings"):
         CudaPythonMemory(DeviceSpec("cuda"))
