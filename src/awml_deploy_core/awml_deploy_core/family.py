@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
 from awml_deploy_core.errors import ConfigError, MissingDependencyError
@@ -109,6 +111,58 @@ class ModelFamily(Protocol[ModelConfigT]):
 
         Raises:
             DatasetError, BagError, PointCloudError: The source is missing or malformed.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Tensors that a model could have written, and what its pipeline must make of them.
+
+    The components do not run: each gives ``outputs`` (zeros where it names none), whatever it is fed.
+    """
+
+    name: str
+    input: Any
+    """What the pipeline takes."""
+    outputs: Mapping[str, Mapping[str, npt.NDArray[Any]]]
+    """By component and tensor."""
+    options: Mapping[str, Any]
+    """Run-time options of the pipeline."""
+    expected: Any
+    """What comes out: for a detector, Detections with distinct scores, best first."""
+    expected_inputs: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
+    """What components must be fed with, by component and tensor; those not named are not checked."""
+
+
+@runtime_checkable
+class ProvidesProbes(Protocol):
+    """A model family that can prove its pipeline with known outputs. Optional."""
+
+    def probes(self, config: Any) -> Sequence[Probe]:
+        """Probes of every decoder and option that changes what boxes mean; imports no torch.
+
+        They must be made from the documented conventions, not with the code that they prove.
+        """
+        ...
+
+    def extractor_probes(self, config: Any, model: torch.nn.Module) -> Sequence[Probe]:
+        """Probes whose tensors come out of components that were extracted from a model.
+
+        The model, trained or not, is changed so that its own convention says known boxes, and the
+        extracted components must say them in the convention of ``config``.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksMetadata(Protocol):
+    """A model family whose ONNX files say what they are. Optional."""
+
+    def metadata_problems(self, config: Any, component: str, metadata: Mapping[str, str]) -> list[str]:
+        """How the metadata properties of a component's file contradict the configuration.
+
+        A property that is missing, as in files of other exporters, contradicts nothing.
         """
         ...
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.artifacts.manifest import MANIFEST_NAME, Manifest
+from awml_deploy_core.artifacts.onnx_metadata import read_metadata
 from awml_deploy_core.artifacts.writer import recover_bundle
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError, ConfigError
-from awml_deploy_core.family import ModelFamily, available_families, load_family
+from awml_deploy_core.family import ChecksMetadata, ModelFamily, available_families, load_family
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.runtime.session import SessionSource
 
@@ -45,8 +46,9 @@ class ModelBundle:
                 presence and sizes only.
 
         Raises:
-            ArtifactError: The folder is missing or no bundle, its metadata is invalid, or files
-                are missing or changed; every mismatch is listed.
+            ArtifactError: The folder is missing or no bundle, its metadata is invalid, files are
+                missing or changed, or the ONNX files say that they are of another model or
+                convention; every mismatch is listed.
             ConfigError: The manifest names a family that is not installed.
         """
         with io_errors(folder, "bundle folder cannot be read"):
@@ -81,6 +83,7 @@ class ModelBundle:
                 problems=problems,
                 hint="Export the bundle again.",
             )
+        _check_metadata(folder, family, config, manifest.components)
         return cls(folder, family, config, manifest.components, manifest)
 
     @classmethod
@@ -99,6 +102,7 @@ class ModelBundle:
                     f"is a {name} bundle that lacks files",
                     problems=[f"{file} is missing" for file in missing],
                 )
+            _check_metadata(folder, family, config, specs)
             return cls(folder, family, config, specs, None)
         raise ArtifactError(
             folder,
@@ -152,6 +156,26 @@ class ModelBundle:
         return tuple(
             SessionSource(spec, self.folder / spec.onnx_file, loaders.get(spec.name), self.folder)
             for spec in self.specs
+        )
+
+
+def _check_metadata(
+    folder: Path, family: ModelFamily[Any], config: Any, specs: tuple[ComponentSpec, ...]
+) -> None:
+    """Compare what the ONNX files say about themselves with the configuration, where a family can."""
+    if not isinstance(family, ChecksMetadata):
+        return
+    problems = [
+        f"{spec.onnx_file}: {problem}"
+        for spec in specs
+        for problem in family.metadata_problems(config, spec.name, read_metadata(folder / spec.onnx_file))
+    ]
+    if problems:
+        raise ArtifactError(
+            folder,
+            "its ONNX files contradict its configuration",
+            problems=problems,
+            hint="Export the bundle again; do not edit its metadata or exchange its files.",
         )
 
 

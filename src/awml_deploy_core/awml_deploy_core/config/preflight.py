@@ -19,7 +19,9 @@ from awml_deploy_core.artifacts.manager import PYTORCH
 from awml_deploy_core.artifacts.writer import is_replaceable, recover_bundle
 from awml_deploy_core.config.build_checks import check_build
 from awml_deploy_core.config.paths import Location
-from awml_deploy_core.config.schema import DeployConfig, EndpointSection, ScenarioSection
+from awml_deploy_core.config.scenarios import chosen_scenarios
+from awml_deploy_core.config.schema import DeployConfig
+from awml_deploy_core.config.verification import EndpointSection, ScenarioSection
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError, ParameterError
 from awml_deploy_core.family import ModelFamily
@@ -90,29 +92,39 @@ def _check_verification(
     config: DeployConfig, family: ModelFamily[Any] | None, model: Any, *, makes_bundle: bool
 ) -> Iterator[Problem]:
     section, here = config.verification, "verification"
-    if not section.scenarios:
-        yield (here, "scenarios"), "is empty; name at least one reference and test"
+    if not section.levels:
+        yield (here, "levels"), "is empty, which checks nothing"
     if section.num_samples == 0:
         yield (here, "num_samples"), "is 0, which checks nothing; use -1 for all"
     if not section.samples:
         yield (here, "samples"), "is empty; name clouds, folders of clouds or bags"
     for index, source in enumerate(section.samples):
         yield from _source((here, "samples", index), source, family)
-    for title, count in Counter(scenario.title for scenario in section.scenarios).items():
+    scenarios = chosen_scenarios(config)
+    for title, count in Counter(scenario.title for scenario in scenarios).items():
         if count > 1:
             yield (here, "scenarios"), f"{count} scenarios have the name {title!r}; give each its own"
-    for index, scenario in enumerate(section.scenarios):
-        yield from _scenario((here, "scenarios", index), scenario)
-    endpoints = [end for scenario in section.scenarios for end in (scenario.reference, scenario.test)]
+    configured = len(section.scenarios)
+    for index, scenario in enumerate(scenarios):
+        location: Location = (here, "scenarios", index)
+        if index >= configured:
+            mode = config.export.mode
+            by_mode = mode in section.scenarios_by_mode
+            location = (
+                (here, "scenarios_by_mode", mode, index - configured) if by_mode else (here, "scenarios")
+            )
+        yield from _scenario(location, scenario)
+    endpoints = [end for scenario in scenarios for end in (scenario.reference, scenario.test)]
     yield from _artifacts(config, endpoints, makes_bundle=makes_bundle)
     if family is not None and model is not None:
         outputs = {t.name for spec in family.component_specs(model) for t in spec.outputs}
-        for name in section.tolerances.outputs:
-            if name not in outputs:
-                yield (
-                    (here, "tolerances", "outputs", name),
-                    f"is not an output of the model (outputs: {', '.join(sorted(outputs))})",
-                )
+        for precision, tolerances in section.tolerances:
+            for name in tolerances.outputs:
+                if name not in outputs:
+                    yield (
+                        (here, "tolerances", precision, "outputs", name),
+                        f"is not an output of the model (outputs: {', '.join(sorted(outputs))})",
+                    )
 
 
 def _check_inference(config: DeployConfig, family: ModelFamily[Any] | None) -> Iterator[Problem]:

@@ -8,33 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from awml_deploy_core.config.paths import resolve_path, resolve_source
+from awml_deploy_core.config.fields import ConfigPath, Device, Name, SampleSource, Section
 from awml_deploy_core.config.tensorrt_schema import TensorRTSection
-from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import DeviceError
-
-ConfigPath = Annotated[Path, BeforeValidator(resolve_path)]
-SampleSource = Annotated[str, BeforeValidator(resolve_source)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
-
-
-def _check_device(value: object) -> str:
-    try:
-        return str(DeviceSpec.parse(str(value)))
-    except DeviceError as error:
-        raise ValueError(f"unknown device, expected {error.expected}") from None
-
-
-Device = Annotated[str, BeforeValidator(_check_device)]
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from awml_deploy_core.config.verification import ExportMode, VerificationSection
 
 
 class ModelSection(BaseModel):
@@ -63,7 +41,7 @@ class OnnxSection(Section):
 class ExportSection(Section):
     """What is exported."""
 
-    mode: Literal["onnx", "trt", "both", "none"] = "onnx"
+    mode: ExportMode = "onnx"
     """`onnx` writes the bundle, `trt` builds engines in the bundle that is already there, `both` does one
     after the other, `none` uses what is there."""
     onnx: OnnxSection = OnnxSection()
@@ -91,116 +69,6 @@ class RuntimeSection(Section):
     """CPU threads of one operator; 0 leaves the choice to the backend."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Run-time options of the model family, e.g. thresholds of the post-processing."""
-
-
-class EndpointSection(Section):
-    """One side of a scenario. The short form `backend:device` is accepted too."""
-
-    backend: str
-    """Entry-point name of the backend."""
-    device: Device = "cpu"
-    """`cpu`, `cuda` or `cuda:N`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        backend, _, device = value.partition(":")
-        return {"backend": backend, "device": device or "cpu"}
-
-    def __str__(self) -> str:
-        return f"{self.backend}:{self.device}"
-
-
-class ScenarioSection(Section):
-    """A reference backend against a test backend."""
-
-    name: str = ""
-    """Name in reports; empty is `<reference> vs <test>`."""
-    reference: EndpointSection
-    """What is taken as right."""
-    test: EndpointSection
-    """What is checked against it."""
-    required: bool = True
-    """Whether a backend that cannot run here fails the run (true) or skips the scenario (false)."""
-
-    @property
-    def title(self) -> str:
-        """The name, or one made of both sides."""
-        return self.name or f"{self.reference} vs {self.test}"
-
-
-class TensorTolerance(Section):
-    """Limits for one tensor; a limit left empty is not checked."""
-
-    relative: NonNegative | None = 1e-4
-    """Largest absolute difference over the largest absolute reference value."""
-    max_abs: NonNegative | None = None
-    """Largest absolute difference."""
-    mean_abs: NonNegative | None = None
-    """Mean absolute difference."""
-    min_cosine: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """Least cosine similarity of the flattened tensors."""
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> TensorTolerance:
-        if all(limit is None for limit in (self.relative, self.max_abs, self.mean_abs, self.min_cosine)):
-            raise ValueError("at least one limit is needed: relative, max_abs, mean_abs or min_cosine")
-        return self
-
-
-class BoxTolerance(Section):
-    """Limits for decoded boxes matched one to one within a class."""
-
-    match_distance: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5
-    """Centres farther apart [m] are not the same box."""
-    position: NonNegative = 0.01
-    """Distance of the centres [m]."""
-    size: NonNegative = 0.01
-    """Difference of length, width or height [m]."""
-    yaw: NonNegative = 0.01
-    """Difference of the heading modulo a full turn [rad]."""
-    velocity: NonNegative = 0.05
-    """Length of the difference of the velocities [m/s]."""
-    score: NonNegative = 1e-3
-    """Difference of the scores."""
-    max_unmatched: Annotated[int, Field(ge=0)] = 0
-    """Boxes of either side that may stay without a partner in one sample."""
-
-
-class ToleranceSection(Section):
-    """How much two backends may differ."""
-
-    default: TensorTolerance = TensorTolerance()
-    """For every tensor not named below."""
-    outputs: dict[str, TensorTolerance] = Field(default_factory=dict)
-    """By tensor name, e.g. `heatmap`."""
-    boxes: BoxTolerance = BoxTolerance()
-
-
-def _default_scenarios() -> tuple[ScenarioSection, ...]:
-    return (
-        ScenarioSection(
-            reference=EndpointSection(backend="pytorch"), test=EndpointSection(backend="onnxruntime")
-        ),
-    )
-
-
-class VerificationSection(Section):
-    """Which backends must agree, on what, and how closely."""
-
-    enabled: bool = True
-    """Whether `run` verifies. `verify` always does."""
-    samples: tuple[SampleSource, ...] = ()
-    """Cloud files, folders of clouds, rosbag2 folders or info files; `PATH#topic` chooses a bag's topic."""
-    num_samples: Annotated[int, Field(ge=-1)] = 8
-    """How many samples of all sources together; -1 is all."""
-    seed: Annotated[int, Field(ge=0)] = 0
-    """Chooses which samples; the same seed gives the same samples."""
-    scenarios: tuple[ScenarioSection, ...] = Field(default_factory=_default_scenarios)
-    """Default: `pytorch:cpu` against `onnxruntime:cpu`."""
-    tolerances: ToleranceSection = ToleranceSection()
 
 
 class InferSection(Section):

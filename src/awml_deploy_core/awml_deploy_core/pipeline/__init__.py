@@ -1,13 +1,17 @@
 """Pre-processing, sessions and post-processing as one object that serves every caller."""
 
+from awml_deploy_core.pipeline.candidates import Candidates, OffersCandidates, SuppressionRule
 from awml_deploy_core.pipeline.inference import InferencePipeline, InferenceResult, TensorTap
 from awml_deploy_core.pipeline.latency import StageClock, StageLatencies, StageLatency
 
 __all__ = [
+    "Candidates",
     "InferencePipeline",
     "InferenceResult",
+    "OffersCandidates",
     "StageClock",
     "StageLatencies",
     "StageLatency",
+    "SuppressionRule",
     "TensorTap",
 ]

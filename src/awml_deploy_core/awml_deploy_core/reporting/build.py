@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.pipeline import StageLatencies
-from awml_deploy_core.reporting.result import (
-    CheckRecord,
-    ErrorRecord,
-    LatencyRecord,
-    ScenarioRecord,
-    StatusText,
-    TensorRecord,
-    VerificationRecord,
-)
-from awml_deploy_core.verification import CheckResult, ScenarioResult, Status, VerificationResult
+from awml_deploy_core.reporting.result import ErrorRecord, LatencyRecord
+from awml_deploy_core.verification import Status
 
 TOTAL = "total"
 END_TO_END = "end_to_end"
@@ -35,81 +27,6 @@ _EXIT_CODES = {
 def exit_code(status: Status) -> ExitCode:
     """The exit code of a verdict's status."""
     return _EXIT_CODES[status]
-
-
-def verification_record(
-    result: VerificationResult, sources: Sequence[str], num_samples: int
-) -> VerificationRecord:
-    """Record of a verification over ``num_samples`` samples of ``sources``."""
-    verdict = result.verdict
-    return VerificationRecord(
-        status=verdict.status.value,
-        summary=verdict.summary(),
-        samples=tuple(sources),
-        num_samples=num_samples,
-        scenarios=tuple(_scenario_record(scenario) for scenario in result.scenarios),
-    )
-
-
-def _scenario_record(result: ScenarioResult) -> ScenarioRecord:
-    scenario, verdict, divergence = result.scenario, result.verdict, result.first_divergence
-    outputs = [check.details for check in result.checks if "matched" in check.details]
-    return ScenarioRecord(
-        name=scenario.name,
-        reference=str(scenario.reference),
-        test=str(scenario.test),
-        required=scenario.required,
-        status=result.status.value,
-        seconds=result.seconds,
-        counts=verdict.counts(),
-        boxes_matched=sum(details["matched"] for details in outputs),
-        boxes_unmatched=sum(
-            len(details["only_in_reference"]) + len(details["only_in_test"]) for details in outputs
-        ),
-        first_divergence=divergence.name if divergence else None,
-        tensors=tuple(_tensor_records(result.checks)),
-        checks=tuple(check_record(check) for check in result.checks),
-    )
-
-
-def check_record(check: CheckResult) -> CheckRecord:
-    """Record of one check."""
-    return CheckRecord(
-        name=check.name,
-        status=check.status.value,
-        required=check.required,
-        message=check.message,
-        details=check.details,
-    )
-
-
-def _tensor_records(checks: Iterable[CheckResult]) -> list[TensorRecord]:
-    groups: dict[tuple[str, str, str], list[CheckResult]] = defaultdict(list)
-    for check in checks:
-        if check.details.get("tensor"):
-            details = check.details
-            groups[details["component"], details["tensor"], details["level"]].append(check)
-    return [
-        TensorRecord(
-            component=component,
-            tensor=tensor,
-            level=level,
-            status=_worst_status(group),
-            checks=len(group),
-            max_abs=_largest(group, "max_abs"),
-            relative=_largest(group, "relative"),
-        )
-        for (component, tensor, level), group in groups.items()
-    ]
-
-
-def _worst_status(checks: Sequence[CheckResult]) -> StatusText:
-    return "failed" if any(check.status is Status.FAILED for check in checks) else "passed"
-
-
-def _largest(checks: Sequence[CheckResult], figure: str) -> float | None:
-    values = [value for check in checks if (value := check.details.get(figure)) is not None]
-    return max(values, default=None)
 
 
 def latency_records(

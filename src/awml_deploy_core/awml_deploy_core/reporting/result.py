@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
+from awml_deploy_core.reporting.record import Record, StatusText
+from awml_deploy_core.reporting.verification_result import CheckRecord, VerificationRecord
 
 SCHEMA_VERSION = 1
-
-StatusText = Literal["passed", "failed", "skipped", "error"]
-
-
-class Record(BaseModel):
-    """Base of all records: immutable, with NaN and infinity as strings in JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class MachineRecord(Record):
@@ -40,60 +34,6 @@ class ExportRecord(Record):
     seconds: float
     size_bytes: int
     details: Mapping[str, Any] = Field(default_factory=dict)
-
-
-class CheckRecord(Record):
-    """One check of a verification."""
-
-    name: str
-    status: StatusText
-    required: bool
-    message: str
-    details: Mapping[str, Any]
-
-
-class TensorRecord(Record):
-    """The worst a tensor differed over all samples of a scenario."""
-
-    component: str
-    tensor: str
-    level: str
-    """``pipeline``: both pipelines from the same cloud; ``component``: this component alone."""
-    status: StatusText
-    checks: int
-    max_abs: float | None = None
-    relative: float | None = None
-
-
-class ScenarioRecord(Record):
-    """One scenario of a verification."""
-
-    name: str
-    reference: str
-    test: str
-    required: bool
-    status: StatusText
-    seconds: float
-    counts: dict[str, int]
-    """Number of checks by status."""
-    boxes_matched: int
-    boxes_unmatched: int
-    """Boxes of either side without a partner, over all samples."""
-    first_divergence: str | None = None
-    """Name of the earliest failed check."""
-    tensors: tuple[TensorRecord, ...]
-    checks: tuple[CheckRecord, ...]
-
-
-class VerificationRecord(Record):
-    """A whole verification."""
-
-    status: StatusText
-    summary: str
-    samples: tuple[str, ...]
-    """Sources the samples came from."""
-    num_samples: int
-    scenarios: tuple[ScenarioRecord, ...]
 
 
 class LatencyRecord(Record):

@@ -6,21 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.reporting.engines import engine_table, print_selftest
+from awml_deploy_core.reporting.markup import plain, status_text
 from awml_deploy_core.reporting.result import (
     InferenceRecord,
     LatencyRecord,
     ReplayRecord,
     Report,
-    ScenarioRecord,
-    TensorRecord,
-    VerificationRecord,
 )
+from awml_deploy_core.reporting.verification_terminal import print_verification
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow", "error": "bold red"}
-_MOST_LISTED = 5
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -32,18 +28,13 @@ def print_report(report: Report, console: Console) -> None:
     if report.selftest is not None:
         print_selftest(report.selftest, console)
     if report.verification is not None:
-        _print_verification(report.verification, console)
+        print_verification(report.verification, console)
     if report.inference is not None:
         _print_inference(report.inference, console)
     if report.replay is not None:
         _print_replay(report.replay, console)
     if report.bundle and (report.export is not None or report.engines is not None):
         console.print(f"bundle: {report.bundle}", markup=False, soft_wrap=True)
-
-
-def status_text(status: str) -> str:
-    """A status in its colour."""
-    return f"[{_STYLES[status]}]{status}[/]"
 
 
 def _export_table(report: Report) -> RenderableType:
@@ -53,85 +44,21 @@ def _export_table(report: Report) -> RenderableType:
     table = Table("exported component", "file", "size", "time", box=SIMPLE_HEAD, pad_edge=False)
     for record in report.export or ():
         table.add_row(
-            _plain(record.component),
-            _plain(record.file),
+            plain(record.component),
+            plain(record.file),
             f"{record.size_bytes / 1e3:.0f} kB",
             f"{record.seconds:.1f} s",
         )
     return table
 
 
-def _print_verification(record: VerificationRecord, console: Console) -> None:
-    for scenario in record.scenarios:
-        console.print(
-            f"verify {_plain(scenario.name)} ({scenario.seconds:.1f} s): {status_text(scenario.status)}",
-            soft_wrap=True,
-        )
-        if scenario.tensors:
-            console.print(_tensor_table(scenario))
-        if scenario.boxes_matched or scenario.boxes_unmatched:
-            console.print(
-                f"  boxes: {scenario.boxes_matched} matched one to one, "
-                f"{scenario.boxes_unmatched} without a partner"
-            )
-        _print_causes(scenario, console)
-    console.print(
-        f"verification over {record.num_samples} samples: {status_text(record.status)} "
-        f"({record.summary.partition(': ')[2]})",
-        soft_wrap=True,
-    )
-
-
-def _tensor_table(scenario: ScenarioRecord) -> RenderableType:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table("component", "tensor", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("relative", "max abs", "alone"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    by_place: dict[tuple[str, str], dict[str, TensorRecord]] = {}
-    for record in scenario.tensors:
-        by_place.setdefault((record.component, record.tensor), {})[record.level] = record
-    shown = ""
-    for (component, tensor), levels in by_place.items():
-        first = next(iter(levels.values()))
-        alone = levels.get("component", first)
-        failed = any(record.status == "failed" for record in levels.values())
-        table.add_row(
-            _plain(component) if component != shown else "",
-            _plain(tensor),
-            _figure(first.relative),
-            _figure(first.max_abs),
-            _figure(alone.relative),
-            status_text("failed" if failed else "passed"),
-        )
-        shown = component
-    return table
-
-
-def _print_causes(scenario: ScenarioRecord, console: Console) -> None:
-    if scenario.first_divergence:
-        console.print(f"  first divergence: {scenario.first_divergence}", markup=False, soft_wrap=True)
-    causes = [check for check in scenario.checks if check.status != "passed"]
-    for check in causes[:_MOST_LISTED]:
-        console.print(
-            f"  {check.status}: {check.name}: {check.message}",
-            markup=False,
-            soft_wrap=True,
-            highlight=False,
-        )
-    if len(causes) > _MOST_LISTED:
-        console.print(f"  and {len(causes) - _MOST_LISTED} more, see the JSON report")
-
-
 def _print_inference(record: InferenceRecord, console: Console) -> None:
     failed = sum(frame.error is not None for frame in record.frames)
     run = len(record.frames) - failed
     console.print(
-        f"{run} frames on {_plain(record.backend)}:{record.device}"
+        f"{run} frames on {plain(record.backend)}:{record.device}"
         + (f", [bold red]{failed} could not be run[/]" if failed else "")
-        + f"; detections: {_plain(_counts(record.detections_by_class))}",
+        + f"; detections: {plain(_counts(record.detections_by_class))}",
         soft_wrap=True,
     )
     if run:
@@ -158,15 +85,8 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
     console.print(f"detections: {_counts(record.detections_by_class)}", markup=False, soft_wrap=True)
     console.print(latency_table(record.latencies))
     for check in record.checks:
-        text = _plain(f"{check.name}: {check.message}")
+        text = plain(f"{check.name}: {check.message}")
         console.print(f"  {status_text(check.status)}  {text}", soft_wrap=True)
-
-
-def _plain(text: str) -> str:
-    """Text that rich shows as it is: brackets in names and paths are no markup."""
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -183,9 +103,5 @@ def latency_table(records: tuple[LatencyRecord, ...]) -> RenderableType:
         table.add_column(column, justify="right")
     for record in records:
         figures = (f"{value:.2f}" for value in (record.p50, record.p95, record.p99, record.max))
-        table.add_row(_plain(record.stage), *figures, str(record.frames))
+        table.add_row(plain(record.stage), *figures, str(record.frames))
     return table
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2e}"

@@ -22,21 +22,17 @@ from awml_deploy_core.interrupts import interrupts_kept
 from awml_deploy_core.packages import plugin_versions
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
-from awml_deploy_core.reporting.build import verification_record
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
-from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord, VerificationRecord
+from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord
+from awml_deploy_core.reporting.verification_build import verification_record
+from awml_deploy_core.reporting.verification_result import VerificationRecord
 from awml_deploy_core.runner.engines import build_engines, plan_engines
 from awml_deploy_core.runner.inference import run_inference
-from awml_deploy_core.runner.pipelines import open_pipeline
+from awml_deploy_core.runner.pipelines import assemble_pipeline, warn_if_foreign
 from awml_deploy_core.runner.selftest import Selftest
+from awml_deploy_core.runner.verification import BundleVerifier
 from awml_deploy_core.runtime.trt.session import NAME as TENSORRT
-from awml_deploy_core.verification import (
-    DetectionsComparator,
-    Endpoint,
-    Scenario,
-    TensorComparator,
-    VerificationOrchestrator,
-)
+from awml_deploy_core.verification import Endpoint
 from awml_deploy_core.verification.sampling import ChosenSamples, source_names
 
 _LOG = logging.getLogger(__name__)
@@ -153,21 +149,23 @@ class DeploymentRunner:
             DatasetError, BagError: A source of samples is missing or malformed.
         """
         section = self._deploy.verification
-        bundle = self._open_bundle()
+        bundle = self._existing_bundle()
         opened = [self._loaded.family.open_samples(source) for source in section.samples]
         samples = ChosenSamples(
             list(zip(source_names(section.samples), opened, strict=True)),
             section.num_samples,
             section.seed,
         )
-        orchestrator = VerificationOrchestrator(
+        path = self._deploy.checkpoint_path
+        verifier = BundleVerifier(
+            self._loaded,
+            bundle,
             partial(self._open_endpoint, bundle),
-            TensorComparator(section.tolerances),
-            DetectionsComparator(section.tolerances.boxes),
+            path if path is not None and path.is_file() else None,
             self._progress,
         )
-        result = orchestrator.run([Scenario.from_section(item) for item in section.scenarios], samples)
-        return verification_record(result, section.samples, len(samples))
+        result, probe_seconds = verifier.run(samples)
+        return verification_record(result, section.samples, len(samples), probe_seconds)
 
     def infer(self, pictures: Path | None = None) -> InferenceRecord:
         """Run the configured backend over the configured source.
@@ -197,15 +195,20 @@ class DeploymentRunner:
                 progress=self._progress,
             )
 
-    def _open_bundle(self) -> ModelBundle:
+    def _existing_bundle(self) -> ModelBundle:
         bundle = ModelBundle.open(self._artifacts.resolve_onnx_artifact().path)
+        warn_if_foreign(bundle)
+        return bundle
+
+    def _open_bundle(self) -> ModelBundle:
+        bundle = self._existing_bundle()
         self._warn_of_differences(bundle)
         return bundle
 
     def _open_endpoint(self, bundle: ModelBundle, endpoint: Endpoint) -> InferencePipeline[Any, Any]:
         runtime = self._deploy.runtime
         uses_module = endpoint.backend == PYTORCH
-        return open_pipeline(
+        return assemble_pipeline(
             bundle,
             endpoint.backend,
             endpoint.device,

@@ -51,14 +51,25 @@ def open_pipeline(
         CheckpointError: The checkpoint does not belong to the bundle's model.
         ParameterError: Any option is unknown or invalid.
     """
+    bundle = source if isinstance(source, ModelBundle) else ModelBundle.open(Path(source))
+    warn_if_foreign(bundle)
+    return assemble_pipeline(
+        bundle, backend, device, options, num_threads, checkpoint, backend_options
+    )
+
+
+def assemble_pipeline(
+    bundle: ModelBundle,
+    backend: str,
+    device: DeviceSpec | str,
+    options: Mapping[str, Any] | None = None,
+    num_threads: int = 0,
+    checkpoint: Path | str | None = None,
+    backend_options: Mapping[str, Mapping[str, Any]] | None = None,
+) -> InferencePipeline[Any, Any]:
+    """Like :func:`open_pipeline` for a bundle that its caller opened and, if need be, warned of."""
     start = time.monotonic()
     spec = device if isinstance(device, DeviceSpec) else DeviceSpec.parse(device)
-    bundle = source if isinstance(source, ModelBundle) else ModelBundle.open(Path(source))
-    if bundle.is_foreign:
-        _LOG.warning(
-            "foreign bundle: it has no manifest, so nothing vouches for its files",
-            extra={"bundle": str(bundle.folder)},
-        )
     modules = _module_loaders(bundle, Path(checkpoint)) if checkpoint is not None else None
     session_options = SessionOptions(num_threads=num_threads, extra=backend_options or {})
     sessions = open_sessions(bundle.sources(modules), backend, spec, session_options)
@@ -79,6 +90,15 @@ def open_pipeline(
         },
     )
     return pipeline
+
+
+def warn_if_foreign(bundle: ModelBundle) -> None:
+    """Say that nothing vouches for the files of a bundle without a manifest."""
+    if bundle.is_foreign:
+        _LOG.warning(
+            "foreign bundle: it has no manifest, so nothing vouches for its files",
+            extra={"bundle": str(bundle.folder)},
+        )
 
 
 def _module_loaders(bundle: ModelBundle, checkpoint: Path) -> Mapping[str, Callable[[], torch.nn.Module]]:

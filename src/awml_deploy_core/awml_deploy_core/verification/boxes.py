@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from awml_deploy_core.config.schema import BoxTolerance
 from awml_deploy_core.detections import Detections
+from awml_deploy_core.pipeline import Candidates
+from awml_deploy_core.verification.borderline import REFERENCE, TEST, Place, Side, explain
+from awml_deploy_core.verification.matching import (
+    FloatArray,
+    Matching,
+    match_boxes,
+    nearest_candidate,
+    pair_differences,
+)
+from awml_deploy_core.verification.tolerances import BoxLimits
 
-IndexArray = npt.NDArray[np.int64]
+LIMITED = ("position", "size", "yaw", "velocity", "score")
+_SIDES = ("reference", "test")
 
 
 @dataclass(frozen=True)
@@ -32,100 +41,159 @@ class OutputComparison:
         return "; ".join(self.failures) if self.failures else self.summary
 
 
-def angle_difference(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Absolute difference of two angles [rad] modulo a full turn, in [0, pi]."""
-    turn = 2 * np.pi
-    difference = np.abs(np.asarray(a, np.float64) - np.asarray(b, np.float64)) % turn
-    return np.minimum(difference, turn - difference)
-
-
-def match_boxes(
-    reference: Detections, test: Detections, max_distance: float
-) -> tuple[list[tuple[int, int]], IndexArray, IndexArray]:
-    """Pair boxes of one class by their centres, nearest pairs first.
-
-    Returns:
-        Pairs (reference index, test index), and the indices without a partner on either side.
-    """
-    pairs: list[tuple[int, int]] = []
-    for label in np.intersect1d(reference.labels, test.labels):
-        rows, columns = np.flatnonzero(reference.labels == label), np.flatnonzero(test.labels == label)
-        distances = np.linalg.norm(
-            reference.centers[rows, None].astype(np.float64) - test.centers[None, columns], axis=2
-        )
-        free_rows, free_columns = np.ones(len(rows), bool), np.ones(len(columns), bool)
-        for flat in np.argsort(distances, axis=None, kind="stable"):
-            row, column = divmod(int(flat), len(columns))
-            if not distances[row, column] <= max_distance:
-                break
-            if free_rows[row] and free_columns[column]:
-                free_rows[row] = free_columns[column] = False
-                pairs.append((int(rows[row]), int(columns[column])))
-    pairs.sort()
-    lone_reference = np.setdiff1d(np.arange(len(reference)), [pair[0] for pair in pairs])
-    lone_test = np.setdiff1d(np.arange(len(test)), [pair[1] for pair in pairs])
-    return pairs, lone_reference, lone_test
-
-
 @dataclass(frozen=True)
 class DetectionsComparator:
     """Compares Detections box by box."""
 
-    tolerance: BoxTolerance = field(default_factory=BoxTolerance)
+    limits: BoxLimits = BoxLimits()
 
-    def compare(self, reference: Detections, test: Detections) -> OutputComparison:
-        """Match the boxes of each class and check every pair and every box left over."""
+    def compare(
+        self,
+        reference: Detections,
+        test: Detections,
+        candidates: tuple[Candidates, Candidates] | None = None,
+    ) -> OutputComparison:
+        """Match the boxes of each class and check every pair and every box left over.
+
+        Args:
+            reference: What is taken as right.
+            test: What is checked.
+            candidates: Those of both sides; without them no box is borderline.
+        """
         if reference.class_names != test.class_names:
             failure = f"class names {test.class_names}, reference {reference.class_names}"
             return OutputComparison((failure,), "", {})
-        limits = self.tolerance
-        pairs, lone_reference, lone_test = match_boxes(reference, test, limits.match_distance)
-        figures = _differences(reference.select(_column(pairs, 0)), test.select(_column(pairs, 1)))
+        if reference.has_velocity != test.has_velocity:
+            words = ["with" if side.has_velocity else "without" for side in (test, reference)]
+            failure = f"boxes {words[0]} velocities, reference {words[1]}"
+            return OutputComparison((failure,), "", {})
+        matching = match_boxes(reference, test, self.limits)
+        figures = _figures(reference, test, matching)
+        broken = self._broken(figures)
+        borderline, verdicts = self._borderline((reference, test), candidates, matching, broken)
+        clear = np.array([(REFERENCE, row) not in borderline for row, _ in matching.pairs], bool)
+        figures = {name: values[clear] for name, values in figures.items()}
+        lone = {
+            REFERENCE: [i for i in matching.lone_reference if (REFERENCE, i) not in borderline],
+            TEST: [i for i in matching.lone_test if (TEST, i) not in borderline],
+        }
+        counts = [sum(place[0] == side for place in borderline) for side in (REFERENCE, TEST)]
+        failures = [
+            *self._pair_failures(figures),
+            *self._count_failures((reference, test), lone, max(counts)),
+        ]
+        records = _Evidence((reference, test), matching, self.limits)
+        matched, largest = int(clear.sum()), max(len(reference), len(test))
         worst = {name: float(values.max(initial=0.0)) for name, values in figures.items()}
-        failures = []
-        for name, values in figures.items():
-            limit = getattr(limits, name)
-            if over := int(np.count_nonzero(~(values <= limit))):
-                failures.append(
-                    f"{name} of {over} boxes differs by up to {worst[name]:.3g}, limit {limit:.3g}"
-                )
-        missing, extra = len(lone_reference), len(lone_test)
-        if max(missing, extra) > limits.max_unmatched:
-            failures.append(
-                f"{missing} of {len(reference)} reference boxes and {extra} of {len(test)} test boxes "
-                "have no partner"
-            )
-        is_empty = not len(reference) and not len(test)
-        matched = f"{len(pairs)} boxes matched one to one, position within {worst['position']:.2e} m"
+        is_empty = not largest
+        summary = f"{matched} boxes matched one to one, position within {worst['position']:.2e} m"
+        if borderline:
+            summary += f", {len(borderline)} borderline"
         return OutputComparison(
             tuple(failures),
-            "neither side has a box" if is_empty else matched,
+            "neither side has a box" if is_empty else summary,
             {
-                "matched": len(pairs),
+                "matched": matched,
+                "coverage": matched / largest if largest else 1.0,
                 "worst": worst,
-                "only_in_reference": reference.select(lone_reference).to_records(),
-                "only_in_test": test.select(lone_test).to_records(),
+                "only_in_reference": [records.of((REFERENCE, i), verdicts) for i in lone[REFERENCE]],
+                "only_in_test": [records.of((TEST, i), verdicts) for i in lone[TEST]],
+                "borderline": [
+                    {"side": _SIDES[place[0]], **records.of(place, borderline)}
+                    for place in sorted(borderline)
+                ],
             },
             is_empty,
         )
 
+    def _broken(self, figures: dict[str, FloatArray]) -> list[int]:
+        """Pairs that break any limit."""
+        bad = np.zeros(len(figures["position"]), bool)
+        for name in LIMITED:
+            bad |= ~(figures[name] <= getattr(self.limits, name))
+        return [int(k) for k in np.flatnonzero(bad | (figures["heading"] > np.pi / 2))]
 
-def _column(pairs: list[tuple[int, int]], side: int) -> IndexArray:
-    return np.array([pair[side] for pair in pairs], np.int64)
+    def _borderline(
+        self,
+        boxes: tuple[Detections, Detections],
+        candidates: tuple[Candidates, Candidates] | None,
+        matching: Matching,
+        broken: list[int],
+    ) -> tuple[dict[Place, str], dict[Place, str]]:
+        """Reasons of boxes that rounding decided, and what became of the other lone ones.
+
+        A pair that breaks a limit may be two boxes of one object between which suppression chose by a
+        tie; it is borderline only if both of its boxes are.
+        """
+        if candidates is None:
+            return {}, {}
+        apart = {(side, matching.pairs[k][side]): k for k in broken for side in (REFERENCE, TEST)}
+        lone = [
+            *((REFERENCE, i) for i in matching.lone_reference),
+            *((TEST, i) for i in matching.lone_test),
+            *apart,
+        ]
+        if not lone:
+            return {}, {}
+        partners: dict[Place, int] = {}
+        for k, (row, column) in enumerate(matching.pairs):
+            if k not in broken:
+                partners |= {(REFERENCE, row): column, (TEST, column): row}
+        sides = (Side(boxes[0], candidates[0]), Side(boxes[1], candidates[1]))
+        found, verdicts = explain(sides, lone, partners, self.limits)
+        halves = {k for place, k in apart.items() if place not in found}
+        return {place: text for place, text in found.items() if apart.get(place) not in halves}, verdicts
+
+    def _pair_failures(self, figures: dict[str, FloatArray]) -> list[str]:
+        failures = []
+        for name in LIMITED:
+            limit, values = getattr(self.limits, name), figures[name]
+            if over := int(np.count_nonzero(~(values <= limit))):
+                largest = float(values.max(initial=0.0))
+                failures.append(f"{name} of {over} boxes differs by up to {largest:.3g}, limit {limit:.3g}")
+        flips = int(np.count_nonzero(figures["heading"] > np.pi / 2))
+        if flips > self.limits.max_heading_flips:
+            limit = self.limits.max_heading_flips
+            failures.append(f"{flips} boxes head the other way, limit {limit}")
+        return failures
+
+    def _count_failures(
+        self, boxes: tuple[Detections, Detections], lone: dict[int, list[int]], borderline: int
+    ) -> list[str]:
+        failures = []
+        if max(map(len, lone.values())) > self.limits.max_unmatched:
+            failures.append(
+                f"{len(lone[REFERENCE])} of {len(boxes[0])} reference boxes and {len(lone[TEST])} of "
+                f"{len(boxes[1])} test boxes have no partner"
+            )
+        allowed = max(1, int(self.limits.max_borderline * max(map(len, boxes))))
+        if borderline > allowed:
+            failures.append(f"{borderline} boxes are borderline, limit {allowed}")
+        return failures
 
 
-def _differences(a: Detections, b: Detections) -> dict[str, npt.NDArray[np.float64]]:
-    """Per pair: centre distance [m], largest difference of a side [m], heading modulo a full turn
-    [rad], length of the velocity difference [m/s], score."""
+@dataclass(frozen=True, eq=False)
+class _Evidence:
+    """What is kept of a box that was not matched."""
 
-    def minus(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        difference: npt.NDArray[np.float64] = left.astype(np.float64) - right
-        return difference
+    sides: tuple[Detections, Detections]
+    matching: Matching
+    limits: BoxLimits
 
-    return {
-        "position": np.linalg.norm(minus(a.centers, b.centers), axis=1),
-        "size": np.abs(minus(a.sizes, b.sizes)).max(axis=1),
-        "yaw": angle_difference(a.yaws, b.yaws),
-        "velocity": np.linalg.norm(minus(a.velocities, b.velocities), axis=1),
-        "score": np.abs(minus(a.scores, b.scores)),
-    }
+    def of(self, place: Place, reasons: dict[Place, str]) -> dict[str, Any]:
+        """The box, its nearest candidate on the other side, and the reason where there is one."""
+        side, index = place
+        boxes, others = self.sides[side], self.sides[1 - side]
+        taken = frozenset(pair[1 - side] for pair in self.matching.pairs)
+        record: dict[str, Any] = boxes.select(np.array([index])).to_records()[0]
+        record |= nearest_candidate(boxes, index, others, taken, self.limits)
+        if text := reasons.get(place):
+            record["decision"] = text
+        return record
+
+
+def _figures(reference: Detections, test: Detections, matching: Matching) -> dict[str, FloatArray]:
+    rows, columns = ([pair[side] for pair in matching.pairs] for side in (0, 1))
+    return pair_differences(
+        reference.select(np.array(rows, np.int64)), test.select(np.array(columns, np.int64))
+    )

@@ -6,59 +6,61 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from awml_deploy_core.config.verification import Level, Precision, ToleranceSection
 from awml_deploy_core.errors import AwmlDeployError, BackendUnavailableError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
-from awml_deploy_core.verification.sample_checks import OUTPUT, OutputComparator, SampleChecker
+from awml_deploy_core.verification.bisect import Bisection
+from awml_deploy_core.verification.boxes import DetectionsComparator
+from awml_deploy_core.verification.level_clock import LevelClock
+from awml_deploy_core.verification.results import ScenarioResult, VerificationResult
+from awml_deploy_core.verification.sample_checks import (
+    BOXES,
+    CHAIN,
+    COMPONENT,
+    OUTPUT,
+    Arrays,
+    OutputComparator,
+    SampleChecker,
+)
 from awml_deploy_core.verification.scenarios import Endpoint, Scenario
-from awml_deploy_core.verification.tensors import TensorComparator
-from awml_deploy_core.verification.verdict import CheckResult, Status, Verdict
+from awml_deploy_core.verification.tolerances import Tolerances, coarsest, resolve
+from awml_deploy_core.verification.verdict import CheckResult, Status
 
 _LOG = logging.getLogger(__name__)
 
+ALL_LEVELS: frozenset[Level] = frozenset({COMPONENT, CHAIN, BOXES})
+
 PipelineFactory = Callable[[Endpoint], InferencePipeline[Any, Any]]
+PrecisionOf = Callable[[Endpoint, InferencePipeline[Any, Any]], Precision]
+Bisector = Callable[[Scenario, str, Arrays, Tolerances], Bisection]
+
+
+def session_precision(_: Endpoint, pipeline: InferencePipeline[Any, Any]) -> Precision:
+    """The coarsest precision that a pipeline's sessions name; fp32 for one that names none."""
+    return coarsest(getattr(session, "precision", None) for session in pipeline.sessions)
+
+
+def _compare_boxes(tolerances: Tolerances) -> OutputComparator:
+    return DetectionsComparator(tolerances.boxes)
 
 
 @dataclass(frozen=True)
-class ScenarioResult:
-    """The checks of one scenario, in the order of samples and data flow."""
+class VerificationSettings:
+    """What is checked and how strictly."""
 
-    scenario: Scenario
-    checks: tuple[CheckResult, ...]
-    seconds: float
-
-    @property
-    def verdict(self) -> Verdict:
-        """Verdict of this scenario alone."""
-        return Verdict(self.checks)
-
-    @property
-    def status(self) -> Status:
-        """State of this scenario alone; skipped if nothing of it could run."""
-        if self.checks and all(check.status is Status.SKIPPED for check in self.checks):
-            return Status.SKIPPED
-        return self.verdict.status
-
-    @property
-    def first_divergence(self) -> CheckResult | None:
-        """The earliest failed check: where the data flow first goes wrong."""
-        return next((check for check in self.checks if check.status is Status.FAILED), None)
-
-
-@dataclass(frozen=True)
-class VerificationResult:
-    """All scenarios of one verification."""
-
-    scenarios: tuple[ScenarioResult, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """One verdict over all scenarios."""
-        return Verdict(tuple(check for result in self.scenarios for check in result.checks))
+    tolerances: ToleranceSection = field(default_factory=ToleranceSection)
+    levels: frozenset[Level] = ALL_LEVELS
+    precision_of: PrecisionOf = session_precision
+    """Precision of the artifacts that a pipeline runs."""
+    output: Callable[[Tolerances], OutputComparator] = _compare_boxes
+    """Makes the comparator of decoded outputs."""
+    bisect: Bisector | None = None
+    """Searches a component that failed alone; once a component and scenario."""
 
 
 class VerificationOrchestrator:
@@ -67,21 +69,18 @@ class VerificationOrchestrator:
     Args:
         open_pipeline: Opens the pipeline of an endpoint; raises BackendUnavailableError where the
             backend or device is not usable, which skips the scenario.
-        tensors: Compares components' tensors.
-        output: Compares decoded outputs.
+        settings: What is checked and how strictly.
         progress: Told after every sample.
     """
 
     def __init__(
         self,
         open_pipeline: PipelineFactory,
-        tensors: TensorComparator,
-        output: OutputComparator,
+        settings: VerificationSettings | None = None,
         progress: Progress = no_progress,
     ) -> None:
         self._open_pipeline = open_pipeline
-        self._tensors = tensors
-        self._output = output
+        self._settings = settings or VerificationSettings()
         self._progress = progress
 
     def run(self, scenarios: Sequence[Scenario], samples: Sequence[Sample]) -> VerificationResult:
@@ -91,30 +90,37 @@ class VerificationOrchestrator:
             scenarios: What to compare with what.
             samples: Indexed one at a time, so that a lazy sequence is never loaded as a whole.
         """
-        return VerificationResult(tuple(self._run_scenario(scenario, samples) for scenario in scenarios))
+        if not self._settings.levels & ALL_LEVELS:
+            return VerificationResult(())
+        results = tuple(self._run_scenario(scenario, samples) for scenario in scenarios)
+        if any(result.status is not Status.SKIPPED for result in results):
+            return VerificationResult(results)
+        message = f"none of the {len(results)} scenarios could run here" if results else "there are none"
+        return VerificationResult(results, (CheckResult("scenarios", Status.FAILED, message),))
 
     def _run_scenario(self, scenario: Scenario, samples: Sequence[Sample]) -> ScenarioResult:
         start = time.monotonic()
-        checks: list[CheckResult] = []
+        run = _ScenarioRun(scenario, self._settings, samples)
         if not samples:
-            checks.append(_outcome(scenario, Status.FAILED, "there is no sample to compare"))
+            run.note(Status.FAILED, "there is no sample to compare")
         else:
             with ExitStack() as stack:
                 try:
                     reference = stack.enter_context(self._open_pipeline(scenario.reference))
                     test = stack.enter_context(self._open_pipeline(scenario.test))
                 except BackendUnavailableError as error:
-                    checks.append(_outcome(scenario, Status.SKIPPED, str(error)))
+                    run.note(Status.SKIPPED, str(error))
                 except AwmlDeployError as error:
-                    checks.append(_outcome(scenario, Status.ERROR, str(error)))
+                    run.note(Status.ERROR, str(error))
                 else:
                     self._progress(f"verify {scenario.name}", 0, len(samples))
+                    checker = run.checker(reference, test)
                     for index in range(len(samples)):
-                        checks += self._run_sample(scenario, samples, index, reference, test)
+                        run.compare(checker, index, reference, test)
                         self._progress(f"verify {scenario.name}", index + 1, len(samples))
-                    if message := _what_was_never_compared(checks, len(samples)):
-                        checks.append(_outcome(scenario, Status.FAILED, message))
-        result = ScenarioResult(scenario, tuple(checks), time.monotonic() - start)
+                    if message := _what_was_never_compared(run.checks, len(samples)):
+                        run.note(Status.FAILED, message)
+        result = run.result(time.monotonic() - start)
         counts = ", ".join(f"{number} {state}" for state, number in result.verdict.counts().items())
         _LOG.info(
             "verified %s: %s",
@@ -124,24 +130,75 @@ class VerificationOrchestrator:
         )
         return result
 
-    def _run_sample(
+
+class _ScenarioRun:
+    """What one scenario has found so far."""
+
+    def __init__(
+        self, scenario: Scenario, settings: VerificationSettings, samples: Sequence[Sample]
+    ) -> None:
+        self._scenario = scenario
+        self._settings = settings
+        self._samples = samples
+        self._clock = LevelClock()
+        self._precision: Precision | None = None
+        self._bisections: dict[str, Bisection] = {}
+        self.checks: list[CheckResult] = []
+
+    def note(self, status: Status, message: str, sample: str = "") -> None:
+        name = f"{self._scenario.name} / {sample}" if sample else self._scenario.name
+        details = {"scenario": self._scenario.name, "sample": sample}
+        self.checks.append(CheckResult(name, status, message, self._scenario.required, details))
+
+    def checker(
+        self, reference: InferencePipeline[Any, Any], test: InferencePipeline[Any, Any]
+    ) -> SampleChecker:
+        scenario, settings = self._scenario, self._settings
+        self._precision = scenario.precision or coarsest(
+            settings.precision_of(endpoint, pipeline)
+            for endpoint, pipeline in ((scenario.reference, reference), (scenario.test, test))
+        )
+        tolerances = resolve(settings.tolerances, self._precision)
+
+        def search(component: str, inputs: Arrays) -> None:
+            if settings.bisect is None or component in self._bisections:
+                return
+            with self._clock.measure("bisect"):
+                self._bisections[component] = settings.bisect(scenario, component, inputs, tolerances)
+
+        return SampleChecker(
+            scenario.name,
+            tolerances,
+            settings.output(tolerances),
+            settings.levels,
+            scenario.required,
+            search,
+        )
+
+    def compare(
         self,
-        scenario: Scenario,
-        samples: Sequence[Sample],
+        checker: SampleChecker,
         index: int,
         reference: InferencePipeline[Any, Any],
         test: InferencePipeline[Any, Any],
-    ) -> list[CheckResult]:
-        checker = SampleChecker(scenario.name, self._tensors, self._output, scenario.required)
-        checks: list[CheckResult] = []
+    ) -> None:
         sample_id = f"sample {index}"
         try:
-            sample = samples[index]
+            sample = self._samples[index]
             sample_id = sample.sample_id
-            checks.extend(checker.check(sample, reference, test))
+            self.checks.extend(checker.check(sample, reference, test, self._clock))
         except AwmlDeployError as error:
-            checks.append(_outcome(scenario, Status.ERROR, str(error), sample_id))
-        return checks
+            self.note(Status.ERROR, str(error), sample_id)
+
+    def result(self, seconds: float) -> ScenarioResult:
+        return ScenarioResult(
+            self._scenario,
+            tuple(self.checks),
+            seconds,
+            self._precision,
+            tuple(self._bisections.values()),
+            self._clock.seconds,
+        )
 
 
 def _what_was_never_compared(checks: Sequence[CheckResult], count: int) -> str | None:
@@ -155,9 +212,3 @@ def _what_was_never_compared(checks: Sequence[CheckResult], count: int) -> str |
             "detects anything; choose samples with objects, or lower the score thresholds"
         )
     return None
-
-
-def _outcome(scenario: Scenario, status: Status, message: str, sample: str = "") -> CheckResult:
-    name = f"{scenario.name} / {sample}" if sample else scenario.name
-    details = {"scenario": scenario.name, "sample": sample}
-    return CheckResult(name, status, message, scenario.required, details)

@@ -2,112 +2,192 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from awml_deploy_core.config.verification import Level
 from awml_deploy_core.family import Sample
-from awml_deploy_core.pipeline import InferencePipeline, TensorTap
+from awml_deploy_core.pipeline import Candidates, InferencePipeline, OffersCandidates, TensorTap
 from awml_deploy_core.verification.boxes import OutputComparison
-from awml_deploy_core.verification.tensors import TensorComparator
+from awml_deploy_core.verification.level_clock import INFERENCE, LevelClock
+from awml_deploy_core.verification.tensors import TensorComparator, TensorComparison
+from awml_deploy_core.verification.tolerances import DEFAULTS, Tolerances
 from awml_deploy_core.verification.verdict import CheckResult, Status
 
 PREPROCESSING = "preprocessing"
 OUTPUT = "output"
+COMPONENT: Level = "component"
+CHAIN: Level = "chain"
+BOXES: Level = "boxes"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Pipeline = InferencePipeline[Any, Any]
 
 
 class OutputComparator(Protocol):
     """Compares what two pipelines decoded from the same sample."""
 
-    def compare(self, reference: Any, test: Any) -> OutputComparison:
+    def compare(
+        self, reference: Any, test: Any, candidates: tuple[Candidates, Candidates] | None = None
+    ) -> OutputComparison:
         """Compare ``test`` with ``reference``."""
         ...
+
+
+def _ignore(component: str, inputs: Arrays) -> None:
+    """Nobody asked."""
 
 
 @dataclass(frozen=True)
 class SampleChecker:
     """Runs one sample through both pipelines and compares every stage.
 
-    Levels of a check: ``pipeline`` compares what both pipelines computed from the same cloud, so
-    differences of earlier components are inherited; ``component`` feeds the test session with the
-    reference's inputs, so only this component can differ. Where the inputs are bit-identical the
-    two are the same and one check stands for both.
+    Levels of a check:
+
+    - ``component`` feeds the test session with the reference's inputs, so only this component can
+      differ. Where the test's own inputs are bit-identical its own outputs are taken.
+    - ``chain`` compares what both pipelines computed from the same cloud, so differences of earlier
+      components are inherited. It starts with the preprocessing, which is float32 whatever the
+      precision of the artifacts.
+    - ``boxes`` compares what is decoded. The rounding margin of borderline boxes is the difference
+      of the last component's outputs between the chains, at most what their tolerance allows.
     """
 
     scenario: str
-    tensors: TensorComparator
+    tolerances: Tolerances
     output: OutputComparator
+    levels: frozenset[Level]
     required: bool = True
+    on_component_failure: Callable[[str, Arrays], None] = _ignore
+    """Told the component that failed alone and the inputs it failed with."""
 
     def check(
-        self,
-        sample: Sample,
-        reference: InferencePipeline[Any, Any],
-        test: InferencePipeline[Any, Any],
+        self, sample: Sample, reference: Pipeline, test: Pipeline, clock: LevelClock
     ) -> Iterator[CheckResult]:
         """Checks in the order of the data flow.
 
         Raises:
             AwmlDeployError: Either pipeline cannot process the sample.
         """
-        expected, reference_tap = reference.trace(sample.input)
-        actual, test_tap = test.trace(sample.input)
-        sessions = {session.spec.name: session for session in test.sessions}
-        components = _components(reference_tap, test_tap)
-        if not components:
+        with clock.measure(INFERENCE):
+            expected, reference_tap = reference.trace(sample.input)
+            if self.levels & {CHAIN, BOXES}:
+                actual, test_tap = test.trace(sample.input)
+            else:
+                actual, test_tap = expected, TensorTap()
+        if not reference_tap.inputs and not test_tap.inputs:
             message = "nothing to compare: no component ran, since no point of the sample is in range"
             yield self._nothing_to_compare(sample, message, {})
             return
-        for index, name in enumerate(components):
-            if name not in reference_tap.inputs or name not in test_tap.inputs:
-                side = "reference" if name in reference_tap.inputs else "test"
-                message = f"ran in the {side} only"
-                yield self._result(sample, "pipeline", name, "", Status.FAILED, message, {})
-                continue
-            inputs, outputs = reference_tap.inputs[name], reference_tap.outputs[name]
-            if index == 0:
-                yield from self._compare(sample, "pipeline", PREPROCESSING, inputs, test_tap.inputs[name])
-            yield from self._compare(sample, "pipeline", name, outputs, test_tap.outputs[name])
-            if not _identical(inputs, test_tap.inputs[name]):
-                alone = sessions[name].run(inputs)
-                yield from self._compare(sample, "component", name, outputs, alone)
-        comparison = self.output.compare(expected.output, actual.output)
+        yield from self._tensors(sample, reference_tap, test_tap, test, clock)
+        if BOXES not in self.levels:
+            return
+        with clock.measure(BOXES):
+            candidates = self._candidates((reference, test), (reference_tap, test_tap))
+            comparison = self.output.compare(expected.output, actual.output, candidates)
         if comparison and comparison.is_empty:
             message = f"nothing to compare: {comparison.message()}"
             yield self._nothing_to_compare(sample, message, comparison.details)
             return
         status = Status.PASSED if comparison else Status.FAILED
-        yield self._result(sample, "pipeline", OUTPUT, "", status, comparison.message(), comparison.details)
+        yield self._result(sample, BOXES, OUTPUT, "", status, comparison.message(), comparison.details)
+
+    def _tensors(
+        self, sample: Sample, reference: TensorTap, tap: TensorTap, test: Pipeline, clock: LevelClock
+    ) -> Iterator[CheckResult]:
+        sessions = {session.spec.name: session for session in test.sessions}
+        for index, name in enumerate(dict.fromkeys([*reference.inputs, *tap.inputs])):
+            both = name in reference.inputs and name in tap.inputs
+            if CHAIN in self.levels and not both:
+                side = "reference" if name in reference.inputs else "test"
+                message = f"ran in the {side} only"
+                yield self._result(sample, CHAIN, name, "", Status.FAILED, message, {})
+            if CHAIN in self.levels and both and index == 0:
+                with clock.measure(CHAIN):
+                    found = self._compare(
+                        sample, CHAIN, PREPROCESSING, reference.inputs[name], tap.inputs[name]
+                    )
+                yield from found
+            if COMPONENT in self.levels and name in reference.inputs and name in sessions:
+                with clock.measure(COMPONENT):
+                    inputs = reference.inputs[name]
+                    same = both and _identical(inputs, tap.inputs[name])
+                    alone = tap.outputs[name] if same else sessions[name].run(inputs)
+                    found = self._compare(sample, COMPONENT, name, reference.outputs[name], alone)
+                yield from found
+                if any(check.status is Status.FAILED for check in found):
+                    self.on_component_failure(name, inputs)
+            if CHAIN in self.levels and both:
+                with clock.measure(CHAIN):
+                    found = self._compare(sample, CHAIN, name, reference.outputs[name], tap.outputs[name])
+                yield from found
+
+    def _candidates(
+        self, pipelines: tuple[Pipeline, Pipeline], taps: tuple[TensorTap, TensorTap]
+    ) -> tuple[Candidates, Candidates] | None:
+        """What both sides decoded before suppression, where both can say."""
+        offering = [pipeline for pipeline in pipelines if isinstance(pipeline, OffersCandidates)]
+        if len(offering) < 2 or taps[0].outputs.keys() != taps[1].outputs.keys():
+            return None
+        margins = {
+            component: {
+                name: self._margin(name, values, taps[1].outputs[component][name])
+                for name, values in outputs.items()
+                if name in taps[1].outputs[component]
+            }
+            for component, outputs in taps[0].outputs.items()
+        }
+        first, second = (
+            pipeline.candidates(tap.outputs, margins) for pipeline, tap in zip(offering, taps, strict=True)
+        )
+        return first, second
+
+    def _margin(self, name: str, reference: npt.NDArray[Any], test: npt.NDArray[Any]) -> float:
+        """The measured difference, at most what the tensor's tolerance allows."""
+        found = TensorComparator(self.tolerances).compare(name, reference, test).statistics
+        if found is None:
+            return 0.0
+        tolerance = self.tolerances.of(name)
+        limits = [limit for limit in (tolerance.max_abs, tolerance.relative) if limit is not None]
+        if tolerance.relative is not None:
+            limits[-1] *= found.scale
+        return min([found.max_abs, *limits])
 
     def _nothing_to_compare(self, sample: Sample, message: str, figures: Mapping[str, Any]) -> CheckResult:
         """One such sample of many is no failure; the whole scenario judges whether any was compared."""
-        skipped = self._result(sample, "pipeline", OUTPUT, "", Status.SKIPPED, message, figures)
+        skipped = self._result(sample, BOXES, OUTPUT, "", Status.SKIPPED, message, figures)
         return replace(skipped, required=False)
 
     def _compare(
-        self, sample: Sample, level: str, component: str, reference: Arrays, test: Arrays
-    ) -> Iterator[CheckResult]:
-        for name in reference:
-            if name not in test:
-                yield self._result(
-                    sample, level, component, name, Status.FAILED, "is missing in the test", {}
-                )
-                continue
-            comparison = self.tensors.compare(name, reference[name], test[name])
-            status = Status.PASSED if comparison else Status.FAILED
-            yield self._result(
-                sample, level, component, name, status, comparison.message(), comparison.details()
+        self, sample: Sample, level: Level, component: str, reference: Arrays, test: Arrays
+    ) -> list[CheckResult]:
+        tolerances = self.tolerances
+        if component == PREPROCESSING:
+            tolerances = replace(DEFAULTS["fp32"], outputs=tolerances.outputs)
+        comparator = TensorComparator(tolerances)
+        return [
+            self._tensor_result(
+                sample, level, component, name, comparator.compare(name, values, test[name])
             )
+            if name in test
+            else self._result(sample, level, component, name, Status.FAILED, "is missing in the test", {})
+            for name, values in reference.items()
+        ]
+
+    def _tensor_result(
+        self, sample: Sample, level: Level, component: str, name: str, found: TensorComparison
+    ) -> CheckResult:
+        status = Status.PASSED if found else Status.FAILED
+        return self._result(sample, level, component, name, status, found.message(), found.details())
 
     def _result(
         self,
         sample: Sample,
-        level: str,
+        level: Level,
         component: str,
         tensor: str,
         status: Status,
@@ -115,7 +195,7 @@ class SampleChecker:
         figures: Mapping[str, Any],
     ) -> CheckResult:
         stage = f"{component}.{tensor}" if tensor else component
-        suffix = " (component alone)" if level == "component" else ""
+        suffix = " (component alone)" if level == COMPONENT else ""
         details = {
             "scenario": self.scenario,
             "sample": sample.sample_id,
@@ -126,10 +206,6 @@ class SampleChecker:
         }
         name = f"{self.scenario} / {sample.sample_id} / {stage}{suffix}"
         return CheckResult(name, status, message, self.required, details)
-
-
-def _components(reference: TensorTap, test: TensorTap) -> list[str]:
-    return list(dict.fromkeys([*reference.inputs, *test.inputs]))
 
 
 def _identical(a: Arrays, b: Arrays) -> bool:

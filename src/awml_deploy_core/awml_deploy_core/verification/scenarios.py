@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from awml_deploy_core.config.schema import EndpointSection, ScenarioSection
+from awml_deploy_core.config.verification import EndpointSection, Precision, ScenarioSection
 from awml_deploy_core.device import DeviceSpec
 
 
@@ -31,6 +31,8 @@ class Scenario:
     reference: Endpoint
     test: Endpoint
     required: bool = True
+    precision: Precision | None = None
+    """Whose tolerances apply; None asks the artifacts."""
 
     @classmethod
     def from_section(cls, section: ScenarioSection) -> Scenario:
@@ -39,4 +41,5 @@ class Scenario:
             Endpoint.from_section(section.reference),
             Endpoint.from_section(section.test),
             section.required,
+            section.precision,
         )

@@ -14,8 +14,9 @@ from awml_deploy_core.errors import ArtifactError, ConfigError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.pipeline import StageLatencies, StageLatency
 from awml_deploy_core.reporting import Report, to_json, write_json
-from awml_deploy_core.reporting.build import error_record, exit_code, latency_records, verification_record
+from awml_deploy_core.reporting.build import error_record, exit_code, latency_records
 from awml_deploy_core.reporting.terminal import print_report
+from awml_deploy_core.reporting.verification_build import verification_record
 from awml_deploy_core.runner.reports import make_report
 from awml_deploy_core.verification import (
     CheckResult,

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from awml_deploy_core.reporting.build import check_record, latency_records
+from awml_deploy_core.reporting.build import latency_records
 from awml_deploy_core.reporting.result import ReplayRecord
+from awml_deploy_core.reporting.verification_build import check_record
 from awml_deploy_core.verification import CheckResult, Status, Verdict
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.live.recording import Recording

@@ -14,6 +14,7 @@ from awml_deploy_core.errors import ExportError
 from awml_extractors.centerpoint.config import MMDET3D_CONVENTION, CenterPointConfig, HeadConvention
 from awml_extractors.centerpoint.convention import ChannelMap, dim_map, rot_map
 from awml_extractors.centerpoint.folding import FoldedPillarFeatureNet
+from awml_extractors.centerpoint.metadata import onnx_metadata
 from awml_extractors.centerpoint.model import CenterPoint
 from awml_extractors.centerpoint.specs import component_specs
 
@@ -84,20 +85,11 @@ class CenterPointComponentExtractor:
         )
         device = next(model.parameters()).device
         return tuple(
-            ExportableComponent(spec, module.to(device), _samples(spec, device), self._metadata(spec))
+            ExportableComponent(
+                spec, module.to(device), _samples(spec, device), onnx_metadata(self.config, spec.name)
+            )
             for spec, module in modules
         )
-
-    def _metadata(self, spec: ComponentSpec) -> dict[str, str]:
-        config = self.config
-        return {
-            "model_family": "centerpoint",
-            "component": spec.name,
-            "class_names": ",".join(config.class_names),
-            "point_features": ",".join(config.point_features),
-            "head_dim_order": config.head_convention.dim_order,
-            "head_rot_encoding": config.head_convention.rot_encoding,
-        }
 
 
 def _samples(spec: ComponentSpec, device: torch.device) -> tuple[Tensor, ...]:

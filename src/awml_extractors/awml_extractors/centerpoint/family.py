@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import Probe, Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.centerpoint import bundle_files, specs, variants
 from awml_extractors.centerpoint.config import CenterPointConfig
+from awml_extractors.centerpoint.metadata import metadata_problems
 
 if TYPE_CHECKING:
     import torch
@@ -73,3 +74,21 @@ class CenterPointFamily:
         from awml_extractors.datasets.samples import open_samples
 
         return open_samples(source, limit)
+
+    def probes(self, config: CenterPointConfig) -> Sequence[Probe]:
+        """See :func:`awml_extractors.centerpoint.probe.probes`."""
+        from awml_extractors.centerpoint.probe import probes
+
+        return probes(config)
+
+    def extractor_probes(self, config: CenterPointConfig, model: torch.nn.Module) -> Sequence[Probe]:
+        """See :func:`awml_extractors.centerpoint.extractor_probe.extractor_probes`."""
+        from awml_extractors.centerpoint.extractor_probe import extractor_probes
+
+        return extractor_probes(config, model)
+
+    def metadata_problems(
+        self, config: CenterPointConfig, component: str, metadata: Mapping[str, str]
+    ) -> list[str]:
+        """See :func:`awml_extractors.centerpoint.metadata.metadata_problems`."""
+        return metadata_problems(config, component, metadata)

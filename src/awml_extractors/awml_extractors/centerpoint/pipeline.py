@@ -11,9 +11,10 @@ from typing_extensions import Self
 from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ConfigError
-from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap
+from awml_deploy_core.pipeline import Candidates, InferencePipeline, StageClock, TensorTap
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
-from awml_deploy_core.runtime.session import Session
+from awml_deploy_core.runtime.session import Session, Tensors
+from awml_extractors.centerpoint.candidates import find_candidates
 from awml_extractors.centerpoint.class_remapper import ClassRemapper
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.decode import Decoded, HeadMaps, decode_autoware
@@ -151,6 +152,30 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
             "boxes_non_finite": decoded.non_finite,
             "boxes": len(detections),
         }
+
+    def candidates(
+        self, outputs: Mapping[str, Tensors], margins: Mapping[str, Mapping[str, float]]
+    ) -> Candidates:
+        """What recorded head outputs decode to before suppression, thresholds loosened by the margins.
+
+        Args:
+            outputs: Tensors by component; none where no component ran.
+            margins: Largest differences of them that rounding makes, likewise.
+        """
+        recorded = outputs.get(BACKBONE_NECK_HEAD)
+        if recorded is None:
+            return Candidates(Detections.empty(self._remapper.class_names), np.zeros(0), ())
+        names = dict(zip(self._config.head_outputs, self._head.spec.outputs, strict=False))
+        found = margins.get(BACKBONE_NECK_HEAD, {})
+        return find_candidates(
+            HeadMaps.from_outputs(
+                self._config, {name: recorded[tensor.name] for name, tensor in names.items()}
+            ),
+            self._config,
+            self._options,
+            self._remapper,
+            {name: found.get(tensor.name, 0.0) for name, tensor in names.items()},
+        )
 
     def _decode(self, maps: HeadMaps) -> Decoded:
         decode = decode_mmdet3d if self._options.decoder == "mmdet3d" else decode_autoware

@@ -1,0 +1,138 @@
+"""Verifies the bundle of one deployment: the bundle itself, boxes at known places, all scenarios."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.artifacts.manager import PYTORCH
+from awml_deploy_core.config import LoadedConfig
+from awml_deploy_core.config.scenarios import chosen_scenarios
+from awml_deploy_core.config.verification import Precision
+from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.export import OnnxExportOptions
+from awml_deploy_core.family import Probe, ProvidesProbes, Sample
+from awml_deploy_core.pipeline import InferencePipeline
+from awml_deploy_core.progress import Progress
+from awml_deploy_core.runner.bisecting import BundleBisector
+from awml_deploy_core.runtime.registry import load_backend
+from awml_deploy_core.verification import (
+    CheckResult,
+    Endpoint,
+    Scenario,
+    Status,
+    VerificationOrchestrator,
+    VerificationResult,
+    VerificationSettings,
+)
+from awml_deploy_core.verification.bundle_checks import bundle_checks
+from awml_deploy_core.verification.orchestrator import session_precision
+from awml_deploy_core.verification.probing import PROBE, Decoder, run_probes
+from awml_deploy_core.verification.tolerances import coarsest
+
+EndpointOpener = Callable[[Endpoint], InferencePipeline[Any, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class BundleVerifier:
+    """Everything that is verified about one bundle."""
+
+    loaded: LoadedConfig
+    bundle: ModelBundle
+    open_endpoint: EndpointOpener
+    checkpoint: Path | None
+    progress: Progress
+
+    def run(self, samples: Sequence[Sample]) -> tuple[VerificationResult, float]:
+        """The result, and the seconds that the probes took.
+
+        Raises:
+            ArtifactError: The checkpoint cannot be read.
+        """
+        deploy = self.loaded.deploy
+        section = deploy.verification
+        scenarios = [Scenario.from_section(item) for item in chosen_scenarios(deploy)]
+        configured = None
+        if self.loaded.origin.is_file():
+            configured = self.loaded.family.dump_config(self.loaded.model)
+        checks = list(bundle_checks(self.bundle, configured, self.checkpoint))
+        start = time.monotonic()
+        if PROBE in section.levels:
+            checks += self._probe(scenarios)
+        seconds = time.monotonic() - start
+        onnx = deploy.export.onnx
+        options = OnnxExportOptions(
+            onnx.opset_version, onnx.constant_folding, onnx.simplify, onnx.graph_capture
+        )
+        settings = VerificationSettings(
+            section.tolerances,
+            frozenset(section.levels),
+            self._precision_of,
+            bisect=BundleBisector(self.bundle, self.checkpoint, options) if section.bisect else None,
+        )
+        orchestrator = VerificationOrchestrator(self.open_endpoint, settings, self.progress)
+        return orchestrator.run(scenarios, samples).with_checks(checks), seconds
+
+    def _precision_of(self, endpoint: Endpoint, pipeline: InferencePipeline[Any, Any]) -> Precision:
+        """What the sessions say, and for those that run the bundle's files what its manifest says."""
+        manifest = self.bundle.manifest
+        exported = manifest.provenance.export.values() if manifest is not None else ()
+        recorded = [item.get("precision") for item in exported if isinstance(item, dict)]
+        files = [] if endpoint.backend == PYTORCH else recorded
+        return coarsest([*files, session_precision(endpoint, pipeline)])
+
+    def _probe(self, scenarios: Sequence[Scenario]) -> Iterator[CheckResult]:
+        family = self.bundle.family
+        if not isinstance(family, ProvidesProbes):
+            yield _skipped(f"model family {family.name} provides no probe")
+            return
+        devices = list(dict.fromkeys(_usable_devices(scenarios)))
+        decoders = [Decoder("bundle", self.bundle.config, device) for device in devices]
+        vehicle = None if self.bundle.is_foreign else family.read_bundle(self.bundle.folder)
+        if vehicle is not None:
+            decoders += [Decoder("files of the vehicle's node", vehicle, device) for device in devices]
+        # What is configured goes in and the bundle decodes it, so that a bundle of other geometry,
+        # classes or conventions gives boxes elsewhere.
+        same_family = self.loaded.family.name == family.name
+        config = self.loaded.model if same_family else self.bundle.config
+        yield from run_probes(family, family.probes(config), decoders)
+        yield from self._probe_extractor(family, devices)
+
+    def _probe_extractor(
+        self, family: ProvidesProbes, devices: Sequence[DeviceSpec]
+    ) -> Iterator[CheckResult]:
+        if self.checkpoint is None or importlib.util.find_spec("torch") is None:
+            yield _skipped("the extractor is probed with a checkpoint and torch only")
+            return
+        config = self.bundle.config
+        try:
+            model = self.bundle.family.load_model(config, self.checkpoint)
+            probes: Sequence[Probe] = family.extractor_probes(config, model)
+        except AwmlDeployError as error:
+            yield CheckResult(f"{PROBE} / extractor", Status.ERROR, str(error), details={"level": PROBE})
+            return
+        decoders = [Decoder("bundle", config, device) for device in devices]
+        yield from run_probes(self.bundle.family, probes, decoders)
+
+
+def _skipped(reason: str) -> CheckResult:
+    return CheckResult(PROBE, Status.SKIPPED, reason, required=False, details={"level": PROBE})
+
+
+def _usable_devices(scenarios: Sequence[Scenario]) -> Iterator[DeviceSpec]:
+    """Devices that any endpoint can use here; the CPU always is."""
+    yield DeviceSpec.parse("cpu")
+    for scenario in scenarios:
+        for end in (scenario.reference, scenario.test):
+            try:
+                if load_backend(end.backend).availability(end.device):
+                    yield end.device
+            except AwmlDeployError:
+                # The scenario itself reports a backend that cannot be loaded.
+                continue

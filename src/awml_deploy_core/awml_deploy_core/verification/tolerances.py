@@ -1,0 +1,101 @@
+"""Limits of every precision, and how a configuration changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import get_args
+
+from awml_deploy_core.config.verification import Precision, TensorTolerance, ToleranceSection
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""From the finest to the coarsest."""
+
+
+_FP32 = TensorTolerance(relative=1e-4)
+
+
+@dataclass(frozen=True)
+class BoxLimits:
+    """Limits of matched boxes; the meaning of each is that of ``config.verification.BoxTolerance``."""
+
+    match_distance: float = 0.5
+    min_iou: float = 0.7
+    position: float = 0.01
+    size: float = 0.01
+    yaw: float = 0.01
+    velocity: float = 0.05
+    score: float = 1e-3
+    max_heading_flips: int = 0
+    max_unmatched: int = 0
+    max_borderline: float = 0.02
+
+
+@dataclass(frozen=True)
+class Tolerances:
+    """What two tensors, or two boxes, of one precision may differ by."""
+
+    precision: Precision = "fp32"
+    default: TensorTolerance = _FP32
+    outputs: Mapping[str, TensorTolerance] = field(default_factory=dict)
+    boxes: BoxLimits = BoxLimits()
+
+    def of(self, tensor: str) -> TensorTolerance:
+        """Limits of a tensor by its name."""
+        return self.outputs.get(tensor, self.default)
+
+
+DEFAULTS: Mapping[Precision, Tolerances] = {
+    # About ten times what another order of summation makes of the demo model's outputs.
+    "fp32": Tolerances(),
+    # Three times or so what rounding every operand (tf32), or everything (fp16), makes of them.
+    "tf32": Tolerances(
+        "tf32",
+        TensorTolerance(relative=2e-2, relative_p999=1e-2, min_cosine=0.9999),
+        boxes=BoxLimits(position=0.05, size=0.05, yaw=0.05, velocity=0.15, score=0.02, max_borderline=0.05),
+    ),
+    "fp16": Tolerances(
+        "fp16",
+        TensorTolerance(relative=6e-2, relative_p999=3e-2, min_cosine=0.999),
+        boxes=BoxLimits(
+            min_iou=0.5,
+            position=0.1,
+            size=0.1,
+            yaw=0.1,
+            velocity=0.4,
+            score=0.05,
+            max_borderline=0.1,
+        ),
+    ),
+    # A single value says little after quantisation; direction and boxes do.
+    "int8": Tolerances(
+        "int8",
+        TensorTolerance(relative_p999=0.3, min_cosine=0.97),
+        boxes=BoxLimits(
+            min_iou=0.3,
+            position=0.3,
+            size=0.4,
+            yaw=0.3,
+            velocity=1.5,
+            score=0.15,
+            max_borderline=0.2,
+        ),
+    ),
+}
+
+
+def resolve(section: ToleranceSection, precision: Precision) -> Tolerances:
+    """The defaults of a precision with the configured changes."""
+    base, changes = DEFAULTS[precision], getattr(section, precision)
+    return Tolerances(
+        precision,
+        changes.default or base.default,
+        {**base.outputs, **changes.outputs},
+        replace(base.boxes, **changes.boxes.model_dump(exclude_none=True)),
+    )
+
+
+def coarsest(precisions: Iterable[str | None]) -> Precision:
+    """The coarsest of some precisions; what is unknown or no precision counts as fp32."""
+    found = set(precisions)
+    return next((name for name in reversed(PRECISIONS) if name in found), "fp32")
