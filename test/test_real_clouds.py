@@ -42,7 +42,7 @@ def test_both_backends_agree_on_real_sweeps(assets: Path, tmp_path: Path, name: 
         "verification": {
             "samples": samples,
             "num_samples": -1,
-            "tolerances": {"default": {"relative": LIMIT}},
+            "tolerances": {"fp32": {"default": {"relative": LIMIT}}},
         },
     }
     path = tmp_path / "deploy.yaml"

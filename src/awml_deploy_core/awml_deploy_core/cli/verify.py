@@ -48,6 +48,7 @@ def execute(args: argparse.Namespace) -> ExitCode:
     if args.reference is not None:
         scenario = {"reference": args.reference, "test": args.test}
         overrides += override("verification.scenarios", [scenario])
+        overrides.append("verification.scenarios_by_mode={}")
     return run_steps(args, overrides, only(Step.VERIFY), lambda runner, _: verification_sections(runner))
 
 

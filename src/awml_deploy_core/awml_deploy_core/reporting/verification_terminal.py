@@ -62,7 +62,8 @@ def _tensor_table(scenario: ScenarioRecord) -> RenderableType:
     from rich.table import Table
 
     table = Table("component", "tensor", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("alone", "p99.9", "chain", "max abs", "cosine", "NaN"):
+    has_bad = any(record.non_finite for record in scenario.tensors)
+    for column in ("alone", "p99.9", "chain", *(["NaN, inf"] if has_bad else [])):
         table.add_column(column, justify="right")
     table.add_column("")
     by_place: dict[tuple[str, str], dict[str, TensorRecord]] = {}
@@ -79,9 +80,7 @@ def _tensor_table(scenario: ScenarioRecord) -> RenderableType:
             _figure(alone.relative if alone else None),
             _figure(first.relative_p999),
             _figure(chain.relative if chain else None),
-            _figure((chain or first).max_abs),
-            "-" if first.cosine is None else f"{first.cosine:.6f}",
-            str(max(record.non_finite for record in levels.values())),
+            *([str(max(record.non_finite for record in levels.values()))] if has_bad else []),
             status_text("failed" if failed else "passed"),
         )
         shown = component

@@ -16,9 +16,11 @@ def footprint(boxes: Detections, index: int) -> FloatArray:
     """float64 [4, 2]: corners of a box [m], counter-clockwise."""
     length, width = boxes.sizes[index, :2].astype(np.float64) / 2
     yaw = float(boxes.yaws[index])
-    cos, sin = np.cos(yaw), np.sin(yaw)
+    with np.errstate(invalid="ignore"):
+        cos, sin = np.cos(yaw), np.sin(yaw)
     local = np.array([[length, width], [-length, width], [-length, -width], [length, -width]])
-    corners: FloatArray = local @ np.array([[cos, sin], [-sin, cos]]) + boxes.centers[index, :2]
+    with np.errstate(invalid="ignore"):
+        corners: FloatArray = local @ np.array([[cos, sin], [-sin, cos]]) + boxes.centers[index, :2]
     return corners
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class OutputComparison:
 class DetectionsComparator:
     """Compares Detections box by box."""
 
-    limits: BoxLimits = BoxLimits()
+    limits: BoxLimits = field(default_factory=BoxLimits)
 
     def compare(
         self,

@@ -105,14 +105,13 @@ def _exposing(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
             pending += [value for value in _reads(makers[name]) if value]
     part = onnx.ModelProto()
     part.CopyFrom(model)
-    for values, keep in (
-        (part.graph.node, lambda node: any(name in needed for name in node.output)),
-        (part.graph.initializer, lambda tensor: tensor.name in needed),
-        (part.graph.input, lambda value: value.name in needed),
-    ):
-        kept = [value for value in values if keep(value)]
-        del values[:]
-        values.extend(kept)
+    graph = part.graph
+    nodes = [node for node in graph.node if any(name in needed for name in node.output)]
+    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
+    values = [value for value in graph.input if value.name in needed]
+    for kept, field in ((nodes, graph.node), (weights, graph.initializer), (values, graph.input)):
+        del field[:]
+        field.extend(kept)
     del part.graph.output[:]
     part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     return part

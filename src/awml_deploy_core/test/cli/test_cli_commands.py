@@ -102,7 +102,8 @@ def test_other_weights_fail_the_verification_and_say_why(
     assert main(["verify", str(deploy)]) == 1
     shown = capsys.readouterr()
     assert "first divergence: pytorch:cpu vs onnxruntime:cpu / cloud0 / head.scores" in shown.out
-    assert "exported from another checkpoint" in shown.err
+    assert "failed: bundle / checkpoint: exported from another checkpoint" in shown.out
+    assert "bisect: head against its graph exported again: first diverging tensor" in shown.out
 
 
 def test_wrong_checkpoint_is_one_clear_error(

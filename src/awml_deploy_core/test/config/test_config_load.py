@@ -30,7 +30,7 @@ def test_minimal_configuration_has_defaults(tmp_path: Path) -> None:
     loaded = load_config(write(tmp_path, MINIMAL))
     deploy = loaded.deploy
     assert deploy.bundle == tmp_path / "out" / "bundle"
-    assert [s.title for s in deploy.verification.scenarios] == ["pytorch:cpu vs onnxruntime:cpu"]
+    assert deploy.verification.scenarios == ()
     assert deploy.export.onnx.opset_version == 17
     assert loaded.model.channels == 8
 
@@ -155,7 +155,7 @@ def test_all_problems_come_at_once_with_lines_and_suggestions(tmp_path: Path) ->
         "verification:\n"
         "  scenarios:\n"
         "    - {reference: pytorch:gpu, test: onnxruntime}\n"
-        "  tolerances: {outputs: {hetmap: {relative: 0.1}}}\n"
+        "  tolerances: {fp32: {outputs: {hetmap: {relative: 0.1}}}}\n"
         "expotr: {}\n"
     )
     problems = problems_of(write(tmp_path, text), steps=only(Step.EXPORT, Step.VERIFY))
@@ -229,8 +229,10 @@ def test_mapping_loads_like_a_file(tmp_path: Path) -> None:
 
 
 def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
-    text = MINIMAL + "verification: {tolerances: {default: {relative: 1e-3}}}\n"
-    assert load_config(write(tmp_path, text)).deploy.verification.tolerances.default.relative == 1e-3
+    text = MINIMAL + "verification: {tolerances: {fp32: {default: {relative: 1e-3}}}}\n"
+    fp32 = load_config(write(tmp_path, text)).deploy.verification.tolerances.fp32
+    assert fp32.default is not None
+    assert fp32.default.relative == 1e-3
 
 
 @pytest.mark.parametrize(

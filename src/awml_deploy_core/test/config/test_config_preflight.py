@@ -80,13 +80,20 @@ def test_verifying_alone_needs_bundle_and_checkpoint(tmp_path: Path) -> None:
     ("section", "expected"),
     [
         ("num_samples: 0", "num_samples: is 0, which checks nothing"),
-        ("scenarios: []", "scenarios: is empty"),
+        ("levels: []", "levels: is empty"),
+        (
+            "scenarios_by_mode: {onnx: [{reference: pytorch, test: pytorch}]}",
+            "scenarios_by_mode.onnx.0: compares pytorch:cpu with itself",
+        ),
         ("scenarios: [{reference: pytorch, test: pytorch}]", "compares pytorch:cpu with itself"),
         (
             "scenarios: [{reference: pytorch, test: onnxruntime},{reference: pytorch, test: onnxruntime}]",
             "2 scenarios have the name",
         ),
-        ("tolerances: {outputs: {scoers: {}}}", "is not an output of the model (outputs: boxes"),
+        (
+            "tolerances: {fp16: {outputs: {scoers: {relative: 1}}}}",
+            "is not an output of the model (outputs: boxes",
+        ),
         ("scenarios: [{reference: pytorch, test: onxruntime, required: false}]", "unknown backend"),
     ],
 )

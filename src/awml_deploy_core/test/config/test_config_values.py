@@ -48,11 +48,11 @@ def test_values_of_another_kind_are_told_without_names_of_classes(tmp_path: Path
 @pytest.mark.parametrize(
     "key",
     [
-        "default.relative",
-        "default.max_abs",
-        "outputs.heatmap.mean_abs",
-        "boxes.position",
-        "boxes.match_distance",
+        "fp32.default.relative",
+        "fp32.default.max_abs",
+        "int8.outputs.heatmap.mean_abs",
+        "fp16.boxes.position",
+        "tf32.boxes.match_distance",
     ],
 )
 def test_a_limit_that_nothing_exceeds_is_none(tmp_path: Path, key: str) -> None:

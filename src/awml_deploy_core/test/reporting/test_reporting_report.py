@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from awml_deploy_core.reporting.terminal import print_report
 from awml_deploy_core.reporting.verification_build import verification_record
 from awml_deploy_core.runner.reports import make_report
 from awml_deploy_core.verification import (
+    Bisection,
     CheckResult,
     Endpoint,
     Scenario,
@@ -28,7 +30,7 @@ from awml_deploy_core.verification import (
 )
 
 
-def tensor_check(sample: str, status: Status, relative: float, level: str = "pipeline") -> CheckResult:
+def tensor_check(sample: str, status: Status, relative: float, level: str = "chain") -> CheckResult:
     details = {
         "scenario": "s",
         "sample": sample,
@@ -80,7 +82,7 @@ def test_the_worst_of_all_samples_is_shown() -> None:
     (scenario,) = content.verification.scenarios  # type: ignore[union-attr]
     assert scenario.first_divergence == "s / b / head.heatmap"
     assert [(t.level, t.relative, t.status) for t in scenario.tensors] == [
-        ("pipeline", 3e-3, "failed"),
+        ("chain", 3e-3, "failed"),
         ("component", 2e-6, "passed"),
     ]
     text = shown(content)
@@ -92,6 +94,56 @@ def test_the_worst_of_all_samples_is_shown() -> None:
     ):
         assert part in text
     assert content.exit_code == ExitCode.FAILED
+
+
+def test_boxes_that_are_not_matched_are_shown_with_their_frame_and_reason() -> None:
+    box = {"class": "CAR", "score": 0.8, "center": [1.0, 2.0, 3.0]}
+    lone = {**box, "nearest": {"distance": 0.8}, "why": "it is 0.80 m away", "decision": None}
+    tied = {**box, "side": "test", "nearest": None, "why": "", "decision": "its score ties"}
+    details = {**output_check(5, 0).details, "only_in_reference": [lone], "borderline": [tied]}
+    details["worst"] = {"position": 0.002}
+    content = report(CheckResult("s / a / output", Status.FAILED, "1 has no partner", True, details))
+    boxes = content.verification.scenarios[0].boxes  # type: ignore[union-attr]
+    assert boxes is not None
+    assert (boxes.matched, boxes.unmatched, boxes.borderline) == (5, 1, 1)
+    assert boxes.coverage == pytest.approx(5 / 6)
+    assert [(item.sample, item.side, item.borderline) for item in boxes.evidence] == [
+        ("a", "reference", False),
+        ("a", "test", True),
+    ]
+    text = " ".join(shown(content).split())
+    for part in (
+        "5 matched one to one, 1 without a partner, 1 borderline, coverage 83.3%",
+        "unmatched in a: CAR 0.8000 at (1.00, 2.00, 3.00) of the reference only: it is 0.80 m away",
+        "borderline in a: CAR 0.8000 at (1.00, 2.00, 3.00) of the test only: its score ties",
+        "position 2.0e-03 m",
+    ):
+        assert part in text
+
+
+def test_a_bisection_and_the_cost_of_every_level_are_shown() -> None:
+    found = Bisection("head", "its graph exported again", 3, None, ("conv.weight",))
+    scenario = result(tensor_check("a", Status.FAILED, 1.0)).scenarios[0]
+    scenario = replace(scenario, bisections=(found,), level_seconds={"inference": 3.0, "bisect": 8.0})
+    record = verification_record(VerificationResult((scenario,)), ["clouds"], 2)
+    (kept,) = record.scenarios
+    assert kept.level_seconds == {"inference": 1.5, "bisect": 8.0}
+    text = shown(make_report("verify", "demo", verification=record))
+    assert "bisect: head against its graph exported again: changed weights: conv.weight" in text
+    assert "inference 1.50, bisect 8.00" in text
+
+
+def test_checks_of_no_scenario_are_shown_and_count() -> None:
+    checks = (
+        CheckResult("probe / boxes", Status.PASSED, "", details={"level": "probe"}),
+        CheckResult("bundle / checkpoint", Status.FAILED, "another one", details={"level": "bundle"}),
+    )
+    passed = result(tensor_check("a", Status.PASSED, 0.0)).with_checks(checks)
+    record = verification_record(passed, ["clouds"], 2, 0.5)
+    assert record.status == "failed"
+    text = shown(make_report("verify", "demo", verification=record))
+    assert "0 checks of the bundle and 1 probes of known boxes (0.5 s): passed" in text
+    assert "failed: bundle / checkpoint: another one" in text
 
 
 def test_scenario_of_which_nothing_ran_is_skipped_not_failed() -> None:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from awml_deploy_core.config.schema import BoxTolerance
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.verification import DetectionsComparator
-from awml_deploy_core.verification.boxes import angle_difference, match_boxes
+from awml_deploy_core.verification import BoxLimits, DetectionsComparator
+from awml_deploy_core.verification.matching import angle_difference, match_boxes
 
 CLASSES = ("CAR", "BICYCLE")
 COMPARATOR = DetectionsComparator()
+LIMITS = BoxLimits()
 
 
 TWO = [(0.0, 0.0, 0.0), (9.0, 0.0, 0.0)]
@@ -42,18 +42,18 @@ def test_order_does_not_matter(count: int, random: object) -> None:
     random.shuffle(order)  # type: ignore[attr-defined]
     reference = boxes(centers, [i % 2 for i in range(count)])
     test = reference.select(np.array(order, np.int64))
-    pairs, lone_reference, lone_test = match_boxes(reference, test, 0.5)
-    assert [order[j] for _, j in pairs] == [i for i, _ in pairs] == list(range(count))
-    assert not len(lone_reference)
-    assert not len(lone_test)
+    found = match_boxes(reference, test, LIMITS)
+    assert [order[j] for _, j in found.pairs] == [i for i, _ in found.pairs] == list(range(count))
+    assert not found.lone_reference
+    assert not found.lone_test
     assert COMPARATOR.compare(reference, test)
 
 
 def test_matching_is_one_to_one_and_takes_the_nearest() -> None:
     reference = boxes([(0, 0, 0), (0.3, 0, 0)])
-    pairs, lone_reference, _ = match_boxes(reference, boxes([(0.31, 0, 0)]), 0.5)
-    assert pairs == [(1, 0)]
-    assert lone_reference.tolist() == [0]
+    found = match_boxes(reference, boxes([(0.31, 0, 0)]), LIMITS)
+    assert found.pairs == ((1, 0),)
+    assert found.lone_reference == (0,)
 
 
 def test_classes_do_not_match_each_other() -> None:
@@ -71,7 +71,6 @@ def test_classes_do_not_match_each_other() -> None:
         ({"yaws": [0.02, 0]}, "yaw"),
         ({"velocities": [[0, 0.1], [0, 0]]}, "velocity"),
         ({"scores": [0.51, 0.5]}, "score"),
-        ({"yaws": [0, np.nan]}, "yaw"),
     ],
 )
 def test_every_figure_has_a_limit(change: dict[str, object], figure: str) -> None:
@@ -84,7 +83,9 @@ def test_every_figure_has_a_limit(change: dict[str, object], figure: str) -> Non
 def test_heading_wraps_at_a_full_turn_but_not_at_half() -> None:
     near_pi = boxes([(0, 0, 0)], yaws=[math.pi - 0.001])
     assert COMPARATOR.compare(near_pi, boxes([(0, 0, 0)], yaws=[-math.pi + 0.001]))
-    assert not COMPARATOR.compare(near_pi, boxes([(0, 0, 0)], yaws=[-0.001]))
+    turned = COMPARATOR.compare(near_pi, boxes([(0, 0, 0)], yaws=[-0.001]))
+    assert turned.message() == "1 boxes head the other way, limit 0"
+    assert turned.details["worst"]["yaw"] < 1e-6
 
 
 @given(st.floats(-20, 20), st.floats(-20, 20), st.integers(-3, 3))
@@ -96,15 +97,23 @@ def test_angle_difference_is_symmetric_periodic_and_bounded(a: float, b: float, 
     assert difference == pytest.approx(float(shifted), abs=1e-9)
 
 
-def test_a_centre_that_is_not_a_number_has_no_partner() -> None:
-    broken = boxes(TWO, centers=[[np.nan, 0, 0], [9, 0, 0]])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"centers": [[np.nan, 0, 0], [9, 0, 0]]},
+        {"yaws": [np.nan, 0]},
+        {"sizes": [[2, np.inf, 2], [2, 2, 2]]},
+    ],
+)
+def test_a_box_that_is_not_finite_has_no_partner(change: dict[str, object]) -> None:
+    broken = boxes(TWO, **change)
     assert "1 of 2 test boxes have no partner" in COMPARATOR.compare(boxes(TWO), broken).message()
 
 
 def test_unmatched_boxes_are_allowed_only_when_asked() -> None:
     reference, test = boxes([(0, 0, 0), (9, 0, 0)]), boxes([(0, 0, 0)])
     assert not COMPARATOR.compare(reference, test)
-    comparison = DetectionsComparator(BoxTolerance(max_unmatched=1)).compare(reference, test)
+    comparison = DetectionsComparator(BoxLimits(max_unmatched=1)).compare(reference, test)
     assert comparison
     assert len(comparison.details["only_in_reference"]) == 1
 
@@ -121,3 +130,41 @@ def test_empty_outputs_agree_and_say_that_they_are_empty() -> None:
 def test_other_class_names_fail() -> None:
     comparison = COMPARATOR.compare(Detections.empty(CLASSES), Detections.empty(("CAR",)))
     assert "class names" in comparison.message()
+
+
+def test_velocities_on_one_side_only_fail() -> None:
+    with_velocity = Detections.empty(CLASSES)
+    without = Detections.empty(CLASSES, has_velocity=False)
+    assert "without velocities" in COMPARATOR.compare(with_velocity, without).message()
+
+
+def test_boxes_at_one_place_that_do_not_overlap_enough_are_not_the_same() -> None:
+    turned = boxes([(0, 0, 0)], sizes=[[8, 1, 2]])
+    comparison = COMPARATOR.compare(turned, boxes([(0, 0, 0)], sizes=[[8, 1, 2]], yaws=[math.pi / 2]))
+    (lone,) = comparison.details["only_in_reference"]
+    assert lone["why"] == "their overlap is 0.07, limit 0.7"
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (boxes([(0.8, 0, 0)]), "it is 0.80 m away, limit 0.5 m"),
+        (boxes([(0, 0, 0)], [1]), "it is of another class"),
+        (boxes([]), "the other side has no box"),
+    ],
+)
+def test_evidence_names_the_nearest_candidate_and_why_it_is_not_the_partner(
+    other: Detections, why: str
+) -> None:
+    comparison = COMPARATOR.compare(boxes([(0, 0, 0)]), other)
+    (lone,) = comparison.details["only_in_reference"]
+    assert lone["why"] == why
+    assert lone["center"] == [0, 0, 0]
+    assert (lone["nearest"] is None) == (not len(other))
+
+
+def test_evidence_of_a_box_whose_place_is_taken() -> None:
+    comparison = COMPARATOR.compare(boxes([(0, 0, 0), (0.2, 0, 0)]), boxes([(0.01, 0, 0)]))
+    (lone,) = comparison.details["only_in_reference"]
+    assert lone["why"] == "it belongs to a nearer box"
+    assert comparison.details["coverage"] == 0.5

@@ -14,12 +14,12 @@ from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, Infe
 from awml_deploy_core.family import Sample
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.verification import (
-    DetectionsComparator,
+    Bisection,
     Endpoint,
     Scenario,
     Status,
-    TensorComparator,
     VerificationOrchestrator,
+    VerificationSettings,
 )
 
 CONFIG = ToyConfig()
@@ -82,6 +82,7 @@ def verify(
     data: list[Sample] | None = None,
     required: bool = True,
     reference: ToyPipeline | None = None,
+    settings: VerificationSettings | None = None,
 ) -> Any:
     def open_pipeline(endpoint: Endpoint) -> ToyPipeline:
         if endpoint.backend == "exact":
@@ -90,7 +91,7 @@ def verify(
             raise test
         return test
 
-    orchestrator = VerificationOrchestrator(open_pipeline, TensorComparator(), DetectionsComparator())
+    orchestrator = VerificationOrchestrator(open_pipeline, settings)
     return orchestrator.run([scenario(required)], samples() if data is None else data)
 
 
@@ -101,9 +102,18 @@ def failed(result: Any) -> list[str]:
 def test_equal_backends_pass_and_every_stage_was_checked() -> None:
     result = verify(pipeline())
     assert result.verdict
-    stages = [check.name.split(" / ")[2] for check in result.verdict.checks][:5]
-    assert stages == ["preprocessing.points", "encoder.features", "head.boxes", "head.scores", "output"]
-    assert result.verdict.counts() == {"passed": 10, "failed": 0, "skipped": 0, "error": 0}
+    stages = [check.name.split(" / ")[2] for check in result.verdict.checks][:8]
+    assert stages == [
+        "preprocessing.points",
+        "encoder.features (component alone)",
+        "encoder.features",
+        "head.boxes (component alone)",
+        "head.scores (component alone)",
+        "head.boxes",
+        "head.scores",
+        "output",
+    ]
+    assert result.verdict.counts() == {"passed": 16, "failed": 0, "skipped": 0, "error": 0}
 
 
 def test_fault_of_the_first_component_is_told_from_what_inherits_it() -> None:
@@ -120,7 +130,7 @@ def test_fault_of_a_later_component_names_the_tensor() -> None:
     divergence = result.scenarios[0].first_divergence
     assert divergence.details["component"] == "head"
     assert divergence.details["tensor"] == "scores"
-    assert failed(result) == ["head.scores", "output"]
+    assert failed(result) == ["head.scores (component alone)", "head.scores", "output"]
 
 
 def test_fault_hidden_by_an_earlier_one_is_seen_by_the_component_alone() -> None:
@@ -131,7 +141,8 @@ def test_fault_hidden_by_an_earlier_one_is_seen_by_the_component_alone() -> None
 @pytest.mark.parametrize(("required", "expected"), [(True, Status.FAILED), (False, Status.FAILED)])
 def test_unavailable_backend_is_skipped_and_never_passes_alone(required: bool, expected: Status) -> None:
     result = verify(BackendUnavailableError("test", "is not installed"), required=required)
-    (check,) = result.verdict.checks
+    none_ran, check = result.verdict.checks
+    assert none_ran.message == "none of the 1 scenarios could run here"
     assert check.status is Status.SKIPPED
     assert "is not installed" in check.message
     assert result.verdict.status is expected
@@ -144,7 +155,7 @@ def test_optional_skip_beside_a_pass_is_a_pass() -> None:
         return pipeline()
 
     absent = Scenario("b", Endpoint("exact", CPU), Endpoint("absent", CPU), required=False)
-    orchestrator = VerificationOrchestrator(open_pipeline, TensorComparator(), DetectionsComparator())
+    orchestrator = VerificationOrchestrator(open_pipeline)
     assert orchestrator.run([scenario(), absent], samples(1)).verdict
     needed = Scenario("b", Endpoint("exact", CPU), Endpoint("absent", CPU))
     assert not orchestrator.run([scenario(), needed], samples(1)).verdict
@@ -152,9 +163,7 @@ def test_optional_skip_beside_a_pass_is_a_pass() -> None:
 
 def test_no_samples_and_no_scenarios_fail() -> None:
     assert verify(pipeline(), []).verdict.status is Status.FAILED
-    orchestrator = VerificationOrchestrator(
-        lambda _: pipeline(), TensorComparator(), DetectionsComparator()
-    )
+    orchestrator = VerificationOrchestrator(lambda _: pipeline())
     assert orchestrator.run([], samples()).verdict.status is Status.FAILED
 
 
@@ -175,7 +184,7 @@ def test_failing_sample_is_an_error_and_the_next_still_runs() -> None:
 
     result = verify(pipeline(run_head=fails_once))
     assert result.verdict.status is Status.ERROR
-    assert result.verdict.counts() == {"passed": 5, "failed": 0, "skipped": 0, "error": 1}
+    assert result.verdict.counts() == {"passed": 8, "failed": 0, "skipped": 0, "error": 1}
     assert result.verdict.checks[0].details["sample"] == "s0"
 
 
@@ -189,13 +198,13 @@ def test_a_run_over_empty_clouds_alone_compared_nothing_and_fails() -> None:
 
 def test_an_empty_cloud_among_others_is_reported_and_does_not_fail() -> None:
     result = verify(pipeline(), [*samples(1), *samples(1, points=0)])
-    assert result.verdict.counts() == {"passed": 5, "failed": 0, "skipped": 1, "error": 0}
+    assert result.verdict.counts() == {"passed": 8, "failed": 0, "skipped": 1, "error": 0}
     assert result.verdict
 
 
 def test_tensors_that_agree_prove_no_box_where_neither_side_has_one() -> None:
     result = verify(pipeline(threshold=2.0), samples(2), reference=pipeline(threshold=2.0))
-    assert result.verdict.counts() == {"passed": 8, "failed": 1, "skipped": 2, "error": 0}
+    assert result.verdict.counts() == {"passed": 14, "failed": 1, "skipped": 2, "error": 0}
     outputs = [check for check in result.verdict.checks if check.name.endswith("output")]
     assert [check.message for check in outputs] == ["nothing to compare: neither side has a box"] * 2
     assert "decoded output of none of the 2 samples" in result.verdict.checks[-1].message
@@ -205,7 +214,7 @@ def test_tensors_that_agree_prove_no_box_where_neither_side_has_one() -> None:
 def test_a_sample_without_boxes_among_others_is_reported_and_does_not_fail() -> None:
     without = Sample("far", PointCloudFrame.single(PointColumns.from_array(np.zeros((4, 3)))))
     result = verify(pipeline(threshold=0.6), [*samples(1), without], reference=pipeline(threshold=0.6))
-    assert result.verdict.counts() == {"passed": 9, "failed": 0, "skipped": 1, "error": 0}
+    assert result.verdict.counts() == {"passed": 15, "failed": 0, "skipped": 1, "error": 0}
     assert result.verdict
 
 
@@ -233,7 +242,12 @@ def test_what_only_one_side_has_fails() -> None:
         for check in result.verdict.checks
         if check.status is Status.FAILED
     }
-    assert messages == {"encoder": "ran in the reference only", "head.scores": "is missing in the test"}
+    missing = "is missing in the test"
+    assert messages == {
+        "encoder": "ran in the reference only",
+        "head.scores (component alone)": missing,
+        "head.scores": missing,
+    }
 
 
 def test_pipelines_are_closed_and_progress_is_told() -> None:
@@ -244,8 +258,61 @@ def test_pipelines_are_closed_and_progress_is_told() -> None:
         opened.append(pipeline())
         return opened[-1]
 
-    VerificationOrchestrator(
-        open_pipeline, TensorComparator(), DetectionsComparator(), lambda *event: told.append(event)
-    ).run([scenario()], samples())
+    VerificationOrchestrator(open_pipeline, progress=lambda *event: told.append(event)).run(
+        [scenario()], samples()
+    )
     assert all(session.closed for made in opened for session in made.sessions)  # type: ignore[attr-defined]
     assert told == [("verify exact vs test", done, 2) for done in (0, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("levels", "stages"),
+    [
+        ({"component"}, ["encoder.features", "head.boxes", "head.scores"]),
+        ({"chain"}, ["preprocessing.points", "encoder.features", "head.boxes", "head.scores"]),
+        ({"boxes"}, ["output"]),
+    ],
+)
+def test_levels_can_be_left_out(levels: set[str], stages: list[str]) -> None:
+    settings = VerificationSettings(levels=frozenset(levels))  # type: ignore[arg-type]
+    result = verify(pipeline(), samples(1), settings=settings)
+    assert result.verdict
+    names = [
+        check.name.split(" / ")[2].removesuffix(" (component alone)") for check in result.verdict.checks
+    ]
+    assert names == stages
+
+
+def test_every_level_is_timed() -> None:
+    seconds = verify(pipeline(), samples(1)).scenarios[0].level_seconds
+    assert set(seconds) == {"inference", "chain", "component", "boxes"}
+
+
+def test_precision_of_the_artifacts_chooses_the_tolerances() -> None:
+    test = pipeline(run_head=skewed(head, "scores", 1.001))
+    assert not verify(test, samples(1)).verdict
+    coarse = pipeline(run_head=skewed(head, "scores", 1.001))
+    for session in coarse.sessions:
+        session.precision = "fp16"  # type: ignore[attr-defined]
+    result = verify(coarse, samples(1))
+    assert result.scenarios[0].precision == "fp16"
+    assert result.verdict
+
+
+def test_precision_can_be_given() -> None:
+    chosen = Scenario("s", Endpoint("exact", CPU), Endpoint("test", CPU), precision="tf32")
+    result = VerificationOrchestrator(lambda _: pipeline()).run([chosen], samples(1))
+    assert result.scenarios[0].precision == "tf32"
+
+
+def test_a_component_that_fails_alone_is_searched_once() -> None:
+    searched = []
+
+    def search(_: Scenario, component: str, inputs: Mapping[str, Any], __: Any) -> Bisection:
+        searched.append((component, sorted(inputs)))
+        return Bisection(component, "nothing", 0, None)
+
+    settings = VerificationSettings(bisect=search)
+    result = verify(pipeline(run_head=skewed(head, "scores", 1.5)), samples(2), settings=settings)
+    assert searched == [("head", ["features"])]
+    assert [found.component for found in result.scenarios[0].bisections] == ["head"]

@@ -30,7 +30,7 @@ _STRIDES = 4
 
 
 def extractor_probes(config: CenterPointConfig, model: nn.Module) -> tuple[Probe, ...]:
-    """One probe whose boxes, all classes in all quadrants, each come out of an extracted head.
+    """One probe whose boxes, of all classes and quadrants, each come out of an extracted head.
 
     Args:
         config: The bundle's, which says in which convention extracted heads write.
@@ -43,7 +43,7 @@ def extractor_probes(config: CenterPointConfig, model: nn.Module) -> tuple[Probe
     if not isinstance(model, CenterPoint):
         raise ExportError("model", "wrong type", got=type(model).__name__, expected="CenterPoint")
     geometry = ProbeGeometry(config)
-    boxes = spread(config)
+    boxes = _of_every_class(config)
     width, height = config.output_size
     maps = {
         name: np.zeros((1, channels, height, width), np.float32)
@@ -65,6 +65,13 @@ def extractor_probes(config: CenterPointConfig, model: nn.Module) -> tuple[Probe
         expected(config, boxes),
     )
     return (probe,)
+
+
+def _of_every_class(config: CenterPointConfig) -> list[KnownBox]:
+    """One box a class, headed into another quadrant from class to class, and at least four."""
+    boxes = spread(config)
+    classes = len(config.class_names)
+    return [boxes[4 * (index % classes) + index % 4] for index in range(max(classes, 4))]
 
 
 def _tell(model: CenterPoint, geometry: ProbeGeometry, box: KnownBox) -> None:

@@ -61,7 +61,7 @@ def test_cuda_agrees_with_the_cpu(backend: str, model: str, tmp_path: Path) -> N
             "samples": ["clouds"],
             "num_samples": -1,
             "scenarios": [{"reference": f"{backend}:cpu", "test": f"{backend}:cuda"}],
-            "tolerances": {"default": {"relative": RELATIVE}},
+            "tolerances": {"fp32": {"default": {"relative": RELATIVE}}},
         },
     }
     path = tmp_path / "deploy.yaml"

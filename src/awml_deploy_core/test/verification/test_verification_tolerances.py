@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from awml_deploy_core.config.verification import TensorTolerance, ToleranceSection
+from awml_deploy_core.verification.tolerances import DEFAULTS, PRECISIONS, coarsest, resolve
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_without_configuration_the_defaults_of_the_precision_apply(precision: str) -> None:
+    assert resolve(ToleranceSection(), precision) == DEFAULTS[precision]  # type: ignore[index, arg-type]
+
+
+def test_coarser_precisions_allow_more() -> None:
+    for finer, coarser in zip(PRECISIONS, PRECISIONS[1:], strict=False):
+        a, b = DEFAULTS[finer].boxes, DEFAULTS[coarser].boxes
+        for name in ("position", "size", "yaw", "velocity", "score", "max_borderline"):
+            assert getattr(a, name) < getattr(b, name)
+        assert a.min_iou >= b.min_iou
+
+
+def test_what_is_configured_changes_its_precision_only() -> None:
+    section = ToleranceSection.model_validate(
+        {
+            "fp16": {
+                "default": {"relative": 0.5},
+                "outputs": {"heatmap": {"max_abs": 1.0}},
+                "boxes": {"yaw": 0.7},
+            }
+        }
+    )
+    changed = resolve(section, "fp16")
+    assert changed.of("reg") == TensorTolerance(relative=0.5)
+    assert changed.of("heatmap") == TensorTolerance(max_abs=1.0)
+    assert changed.boxes.yaw == 0.7
+    assert changed.boxes.position == DEFAULTS["fp16"].boxes.position
+    assert resolve(section, "fp32") == DEFAULTS["fp32"]
+
+
+def test_a_tolerance_that_limits_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least one limit"):
+        TensorTolerance()
+
+
+def test_the_coarsest_precision_counts() -> None:
+    assert coarsest(["fp32", "int8", "fp16"]) == "int8"
+    assert coarsest([None, "bf12"]) == "fp32"
+    assert coarsest([]) == "fp32"
