@@ -17,7 +17,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from awml_deploy_core.config.schema import DeployConfig
+from awml_deploy_core.config.verification import BoxTolerance, TensorTolerance
 from awml_deploy_core.exit_codes import ExitCode
+from awml_deploy_core.verification.tolerances import DEFAULTS
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.variants import VARIANTS
 
@@ -139,7 +141,7 @@ def rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             raise SystemExit(f"{key} has no meaning: write a string under it in {model.__name__}")
         yield f"| `{key}` | {kind} | {default_text(model, name)} | {about} |"
         if inner is not None:
-            step = f"{key}[]." if is_list else f"{key}.<name>." if is_map else f"{key}."
+            step = key + (".<name>" if is_map else "") + ("[]" if is_list else "") + "."
             yield from rows(inner, step)
 
 
@@ -147,6 +149,22 @@ def table(model: type[BaseModel], prefix: str = "") -> str:
     """A whole model as a table."""
     head = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
     return "\n".join([head, *rows(model, prefix)])
+
+
+def tolerance_table() -> str:
+    """Limits of every precision that the configuration does not change."""
+    rows = ["| limit | " + " | ".join(DEFAULTS) + " |", "| --- " * (len(DEFAULTS) + 1) + "|"]
+    groups = (
+        ("default", TensorTolerance.model_fields, [found.default for found in DEFAULTS.values()]),
+        ("boxes", BoxTolerance.model_fields, [found.boxes for found in DEFAULTS.values()]),
+    )
+    for group, fields, limits in groups:
+        for name in fields:
+            values = [getattr(limit, name) for limit in limits]
+            texts = ["" if value is None else f"{value:g}" for value in values]
+            if any(texts):
+                rows.append(f"| `{group}.{name}` | " + " | ".join(texts) + " |")
+    return "\n".join(rows)
 
 
 def render() -> str:
@@ -159,6 +177,12 @@ def render() -> str:
         INTRODUCTION,
         "## deploy.yaml\n",
         table(DeployConfig) + "\n",
+        "## Default tolerances\n",
+        "By precision: the coarser one of both sides' artifacts counts. Differences of boxes that rounding "
+        "decides are borderline: counted apart, neither matched nor failed, and at most `max_borderline` "
+        "of a sample's boxes (at least one) may be. The margin is the difference measured between both "
+        "sides' tensors in that sample, at most what their tolerance allows.\n",
+        tolerance_table() + "\n",
         "## Model family `centerpoint`\n",
         "The other keys of `model`. `variant` names a set of values that the keys beside it change: "
         f"{variants}. `postprocess` holds the run-time options that `runtime.options` changes.\n",

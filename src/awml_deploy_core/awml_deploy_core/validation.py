@@ -40,6 +40,9 @@ def located_problems(
     """
     for item in error.errors(include_url=False):
         location, value = item["loc"], item["input"]
+        if location and location[-1] == "[key]":
+            # pydantic's way to say that the key of a mapping is wrong, not its value.
+            location = location[:-1]
         if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             yield location, "unknown key" + suggest(str(location[-1]), known_keys(model, location[:-1]))
         elif item["type"] in ("missing", "missing_argument"):

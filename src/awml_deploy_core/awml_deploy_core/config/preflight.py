@@ -118,7 +118,7 @@ def _check_verification(
     yield from _artifacts(config, endpoints, makes_bundle=makes_bundle)
     if family is not None and model is not None:
         outputs = {t.name for spec in family.component_specs(model) for t in spec.outputs}
-        for precision, tolerances in section.tolerances:
+        for precision, tolerances in section.tolerances.items():
             for name in tolerances.outputs:
                 if name not in outputs:
                     yield (

@@ -48,7 +48,7 @@ def without_faults(content: dict[str, Any], context: dict[str, Any]) -> DeployCo
         except ValidationError as error:
             items = sorted(error.errors(include_url=False), key=lambda item: str(item["loc"]), reverse=True)
             for item in items:
-                location = item["loc"]
+                location = item["loc"][:-1] if item["loc"][-1] == "[key]" else item["loc"]
                 if location in _PLACEHOLDERS:
                     rest[str(location[0])] = _PLACEHOLDERS[location]
                 else:

@@ -113,19 +113,6 @@ class PrecisionTolerance(Section):
     boxes: BoxTolerance = BoxTolerance()
 
 
-class ToleranceSection(Section):
-    """How much two backends may differ, by the coarser of their precisions."""
-
-    fp32: PrecisionTolerance = PrecisionTolerance()
-    """32 bits throughout: only the order of the operations differs."""
-    tf32: PrecisionTolerance = PrecisionTolerance()
-    """Products of 10 bits of mantissa on tensor cores."""
-    fp16: PrecisionTolerance = PrecisionTolerance()
-    """Weights and activations of 16 bits."""
-    int8: PrecisionTolerance = PrecisionTolerance()
-    """Quantised weights and activations."""
-
-
 class VerificationSection(Section):
     """Which backends must agree, on what, and how closely."""
 
@@ -148,4 +135,6 @@ class VerificationSection(Section):
     reference's inputs, `chain` lets each backend use its own tensors, `boxes` matches what is decoded."""
     bisect: bool = True
     """Whether a component that fails alone is searched for its first diverging internal tensor."""
-    tolerances: ToleranceSection = ToleranceSection()
+    tolerances: dict[Precision, PrecisionTolerance] = Field(default_factory=dict)
+    """How much two backends may differ, by the coarser of their precisions: `fp32`, `tf32` (products of 10
+    bits on tensor cores), `fp16`, `int8`. The defaults are below."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,9 @@ from awml_deploy_core.verification.matching import (
     pair_differences,
 )
 from awml_deploy_core.verification.tolerances import BoxLimits
+
+CandidatesOf = Callable[[], tuple[Candidates, Candidates] | None]
+"""Gives the candidates of reference and test, None if a pipeline offers none."""
 
 LIMITED = ("position", "size", "yaw", "velocity", "score")
 _SIDES = ("reference", "test")
@@ -51,14 +55,15 @@ class DetectionsComparator:
         self,
         reference: Detections,
         test: Detections,
-        candidates: tuple[Candidates, Candidates] | None = None,
+        candidates: CandidatesOf | None = None,
     ) -> OutputComparison:
         """Match the boxes of each class and check every pair and every box left over.
 
         Args:
             reference: What is taken as right.
             test: What is checked.
-            candidates: Those of both sides; without them no box is borderline.
+            candidates: Gives those of both sides, asked only if a box lacks a partner that agrees;
+                without them no box is borderline.
         """
         if reference.class_names != test.class_names:
             failure = f"class names {test.class_names}, reference {reference.class_names}"
@@ -116,7 +121,7 @@ class DetectionsComparator:
     def _borderline(
         self,
         boxes: tuple[Detections, Detections],
-        candidates: tuple[Candidates, Candidates] | None,
+        ask: CandidatesOf | None,
         matching: Matching,
         broken: list[int],
     ) -> tuple[dict[Place, str], dict[Place, str]]:
@@ -125,7 +130,7 @@ class DetectionsComparator:
         A pair that breaks a limit may be two boxes of one object between which suppression chose by a
         tie; it is borderline only if both of its boxes are.
         """
-        if candidates is None:
+        if ask is None:
             return {}, {}
         apart = {(side, matching.pairs[k][side]): k for k in broken for side in (REFERENCE, TEST)}
         lone = [
@@ -133,7 +138,8 @@ class DetectionsComparator:
             *((TEST, i) for i in matching.lone_test),
             *apart,
         ]
-        if not lone:
+        candidates = ask() if lone else None
+        if candidates is None:
             return {}, {}
         partners: dict[Place, int] = {}
         for k, (row, column) in enumerate(matching.pairs):

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from awml_deploy_core.config.verification import Level, Precision, ToleranceSection
+from awml_deploy_core.config.verification import Level, Precision
 from awml_deploy_core.errors import AwmlDeployError, BackendUnavailableError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import InferencePipeline
@@ -28,7 +28,7 @@ from awml_deploy_core.verification.sample_checks import (
     SampleChecker,
 )
 from awml_deploy_core.verification.scenarios import Endpoint, Scenario
-from awml_deploy_core.verification.tolerances import Tolerances, coarsest, resolve
+from awml_deploy_core.verification.tolerances import ToleranceChanges, Tolerances, coarsest, resolve
 from awml_deploy_core.verification.verdict import CheckResult, Status
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +53,8 @@ def _compare_boxes(tolerances: Tolerances) -> OutputComparator:
 class VerificationSettings:
     """What is checked and how strictly."""
 
-    tolerances: ToleranceSection = field(default_factory=ToleranceSection)
+    tolerances: ToleranceChanges = field(default_factory=dict)
+    """What the configuration changes in the defaults of a precision."""
     levels: frozenset[Level] = ALL_LEVELS
     precision_of: PrecisionOf = session_precision
     """Precision of the artifacts that a pipeline runs."""

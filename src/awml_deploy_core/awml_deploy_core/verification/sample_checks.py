@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from awml_deploy_core.config.verification import Level
 from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import Candidates, InferencePipeline, OffersCandidates, TensorTap
-from awml_deploy_core.verification.boxes import OutputComparison
+from awml_deploy_core.verification.boxes import CandidatesOf, OutputComparison
 from awml_deploy_core.verification.level_clock import INFERENCE, LevelClock
 from awml_deploy_core.verification.tensors import TensorComparator, TensorComparison
 from awml_deploy_core.verification.tolerances import DEFAULTS, Tolerances
@@ -25,6 +26,7 @@ CHAIN: Level = "chain"
 BOXES: Level = "boxes"
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Comparisons = Mapping[str, TensorComparison]
 Pipeline = InferencePipeline[Any, Any]
 
 
@@ -32,7 +34,7 @@ class OutputComparator(Protocol):
     """Compares what two pipelines decoded from the same sample."""
 
     def compare(
-        self, reference: Any, test: Any, candidates: tuple[Candidates, Candidates] | None = None
+        self, reference: Any, test: Any, candidates: CandidatesOf | None = None
     ) -> OutputComparison:
         """Compare ``test`` with ``reference``."""
         ...
@@ -87,8 +89,8 @@ class SampleChecker:
         if BOXES not in self.levels:
             return
         with clock.measure(BOXES):
-            candidates = self._candidates((reference, test), (reference_tap, test_tap))
-            comparison = self.output.compare(expected.output, actual.output, candidates)
+            ask = partial(self._candidates, (reference, test), (reference_tap, test_tap))
+            comparison = self.output.compare(expected.output, actual.output, ask)
         if comparison and comparison.is_empty:
             message = f"nothing to compare: {comparison.message()}"
             yield self._nothing_to_compare(sample, message, comparison.details)
@@ -108,23 +110,27 @@ class SampleChecker:
                 yield self._result(sample, CHAIN, name, "", Status.FAILED, message, {})
             if CHAIN in self.levels and both and index == 0:
                 with clock.measure(CHAIN):
-                    found = self._compare(
-                        sample, CHAIN, PREPROCESSING, reference.inputs[name], tap.inputs[name]
-                    )
-                yield from found
+                    found = self._compare(PREPROCESSING, reference.inputs[name], tap.inputs[name])
+                yield from self._checks(sample, CHAIN, PREPROCESSING, found)
+            same = both and _identical(reference.inputs[name], tap.inputs[name])
+            alone: Comparisons | None = None
             if COMPONENT in self.levels and name in reference.inputs and name in sessions:
                 with clock.measure(COMPONENT):
                     inputs = reference.inputs[name]
-                    same = both and _identical(inputs, tap.inputs[name])
-                    alone = tap.outputs[name] if same else sessions[name].run(inputs)
-                    found = self._compare(sample, COMPONENT, name, reference.outputs[name], alone)
-                yield from found
-                if any(check.status is Status.FAILED for check in found):
+                    outputs = tap.outputs[name] if same else sessions[name].run(inputs)
+                    alone = self._compare(name, reference.outputs[name], outputs)
+                yield from self._checks(sample, COMPONENT, name, alone)
+                if not all(alone.values()):
                     self.on_component_failure(name, inputs)
             if CHAIN in self.levels and both:
                 with clock.measure(CHAIN):
-                    found = self._compare(sample, CHAIN, name, reference.outputs[name], tap.outputs[name])
-                yield from found
+                    # The same tensors, if the component alone was given the test's own.
+                    found = (
+                        alone
+                        if same and alone is not None
+                        else self._compare(name, reference.outputs[name], tap.outputs[name])
+                    )
+                yield from self._checks(sample, CHAIN, name, found)
 
     def _candidates(
         self, pipelines: tuple[Pipeline, Pipeline], taps: tuple[TensorTap, TensorTap]
@@ -148,41 +154,40 @@ class SampleChecker:
 
     def _margin(self, name: str, reference: npt.NDArray[Any], test: npt.NDArray[Any]) -> float:
         """The measured difference, at most what the tensor's tolerance allows."""
-        found = TensorComparator(self.tolerances).compare(name, reference, test).statistics
-        if found is None:
+        if reference.shape != test.shape:
             return 0.0
+        difference = np.abs(reference.astype(np.float64) - test)
+        measured = float(difference[np.isfinite(difference)].max(initial=0.0))
         tolerance = self.tolerances.of(name)
-        limits = [limit for limit in (tolerance.max_abs, tolerance.relative) if limit is not None]
+        limits = [] if tolerance.max_abs is None else [tolerance.max_abs]
         if tolerance.relative is not None:
-            limits[-1] *= found.scale
-        return min([found.max_abs, *limits])
+            scale = float(np.abs(reference[np.isfinite(reference)]).max(initial=0.0))
+            limits.append(tolerance.relative * scale)
+        return min([measured, *limits])
 
     def _nothing_to_compare(self, sample: Sample, message: str, figures: Mapping[str, Any]) -> CheckResult:
         """One such sample of many is no failure; the whole scenario judges whether any was compared."""
         skipped = self._result(sample, BOXES, OUTPUT, "", Status.SKIPPED, message, figures)
         return replace(skipped, required=False)
 
-    def _compare(
-        self, sample: Sample, level: Level, component: str, reference: Arrays, test: Arrays
-    ) -> list[CheckResult]:
+    def _compare(self, component: str, reference: Arrays, test: Arrays) -> Comparisons:
         tolerances = self.tolerances
         if component == PREPROCESSING:
             tolerances = replace(DEFAULTS["fp32"], outputs=tolerances.outputs)
         comparator = TensorComparator(tolerances)
-        return [
-            self._tensor_result(
-                sample, level, component, name, comparator.compare(name, values, test[name])
-            )
+        return {
+            name: comparator.compare(name, values, test[name])
             if name in test
-            else self._result(sample, level, component, name, Status.FAILED, "is missing in the test", {})
+            else TensorComparison(name, ("is missing in the test",), ())
             for name, values in reference.items()
-        ]
+        }
 
-    def _tensor_result(
-        self, sample: Sample, level: Level, component: str, name: str, found: TensorComparison
-    ) -> CheckResult:
-        status = Status.PASSED if found else Status.FAILED
-        return self._result(sample, level, component, name, status, found.message(), found.details())
+    def _checks(
+        self, sample: Sample, level: Level, component: str, comparisons: Comparisons
+    ) -> Iterator[CheckResult]:
+        for name, found in comparisons.items():
+            status = Status.PASSED if found else Status.FAILED
+            yield self._result(sample, level, component, name, status, found.message(), found.details())
 
     def _result(
         self,

@@ -130,6 +130,8 @@ class TensorComparator:
 
 def statistics(reference: npt.NDArray[Any], test: npt.NDArray[Any]) -> TensorStatistics | None:
     """Differences of two tensors of one shape, or None if no value is finite on both sides."""
+    if reference.size and np.array_equal(reference, test) and np.isfinite(reference).all():
+        return _equal(reference)
     a, b = reference.astype(np.float64), test.astype(np.float64)
     finite = np.isfinite(a) & np.isfinite(b)
     count = int(np.count_nonzero(finite))
@@ -159,6 +161,21 @@ def statistics(reference: npt.NDArray[Any], test: npt.NDArray[Any]) -> TensorSta
         worst_index=worst,
         worst_reference=float(a.flat[flat]),
         worst_test=float(b.flat[flat]),
+    )
+
+
+def _equal(values: npt.NDArray[Any]) -> TensorStatistics:
+    """Statistics of a tensor and itself, without the passes over wide copies that others take."""
+    first = (0,) * values.ndim
+    value, scale = float(values[first]), float(np.abs(values).max())
+    zeros = dict.fromkeys(("max_abs", "mean_abs", *_QUANTILES, "relative", "relative_p999"), 0.0)
+    return TensorStatistics(
+        scale=scale,
+        **zeros,
+        cosine=1.0 if scale else None,
+        worst_index=first,
+        worst_reference=value,
+        worst_test=value,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from awml_deploy_core.config.verification import Precision, TensorTolerance, ToleranceSection
+from awml_deploy_core.config.verification import Precision, PrecisionTolerance, TensorTolerance
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 """From the finest to the coarsest."""
@@ -84,9 +84,13 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
 }
 
 
-def resolve(section: ToleranceSection, precision: Precision) -> Tolerances:
+ToleranceChanges = Mapping[Precision, PrecisionTolerance]
+"""What a configuration changes."""
+
+
+def resolve(configured: ToleranceChanges, precision: Precision) -> Tolerances:
     """The defaults of a precision with the configured changes."""
-    base, changes = DEFAULTS[precision], getattr(section, precision)
+    base, changes = DEFAULTS[precision], configured.get(precision, PrecisionTolerance())
     return Tolerances(
         precision,
         changes.default or base.default,

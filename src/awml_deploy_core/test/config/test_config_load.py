@@ -230,7 +230,7 @@ def test_mapping_loads_like_a_file(tmp_path: Path) -> None:
 
 def test_exponents_without_a_dot_are_numbers(tmp_path: Path) -> None:
     text = MINIMAL + "verification: {tolerances: {fp32: {default: {relative: 1e-3}}}}\n"
-    fp32 = load_config(write(tmp_path, text)).deploy.verification.tolerances.fp32
+    fp32 = load_config(write(tmp_path, text)).deploy.verification.tolerances["fp32"]
     assert fp32.default is not None
     assert fp32.default.relative == 1e-3
 

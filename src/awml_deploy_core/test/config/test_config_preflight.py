@@ -82,6 +82,10 @@ def test_verifying_alone_needs_bundle_and_checkpoint(tmp_path: Path) -> None:
         ("num_samples: 0", "num_samples: is 0, which checks nothing"),
         ("levels: []", "levels: is empty"),
         (
+            "tolerances: {default: {default: {relative: 1}}}",
+            "verification.tolerances.default: input should be 'fp32'",
+        ),
+        (
             "scenarios_by_mode: {onnx: [{reference: pytorch, test: pytorch}]}",
             "scenarios_by_mode.onnx.0: compares pytorch:cpu with itself",
         ),

@@ -50,3 +50,20 @@ def test_all_backends_of_a_verification_share_one_reading_of_the_bundle(
     monkeypatch.setattr(ModelBundle, "open", counted)
     assert runner.verify().status == "passed"
     assert opened == [True]
+
+
+def test_a_foreign_bundle_is_warned_of_once(loaded: LoadedConfig, caplog: pytest.LogCaptureFixture) -> None:
+    runner = DeploymentRunner(loaded)
+    runner.export()
+    (loaded.deploy.bundle / "manifest.json").unlink()
+    with caplog.at_level("WARNING"):
+        assert runner.verify().status == "passed"
+    assert sum("foreign bundle" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_what_no_probe_was_made_for_is_said(loaded: LoadedConfig) -> None:
+    runner = DeploymentRunner(loaded)
+    runner.export()
+    (check,) = [found for found in runner.verify().checks if found.status == "skipped"]
+    assert check.message == "model family toy provides no probe"
+    assert not check.required

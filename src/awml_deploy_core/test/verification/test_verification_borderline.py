@@ -36,7 +36,7 @@ def candidates(found: Detections, narrow: dict[int, str] | None = None, **change
 def compare(
     sides: tuple[Detections, Detections], decoded: tuple[Candidates, Candidates], **limits: Any
 ) -> OutputComparison:
-    return DetectionsComparator(BoxLimits(**limits)).compare(*sides, decoded)
+    return DetectionsComparator(BoxLimits(**limits)).compare(*sides, lambda: decoded)
 
 
 def test_a_score_at_its_threshold_is_borderline() -> None:

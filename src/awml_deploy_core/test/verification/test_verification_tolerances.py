@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from pydantic import ValidationError
 
-from awml_deploy_core.config.verification import TensorTolerance, ToleranceSection
+from awml_deploy_core.config.verification import TensorTolerance, VerificationSection
 from awml_deploy_core.verification.tolerances import DEFAULTS, PRECISIONS, coarsest, resolve
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_without_configuration_the_defaults_of_the_precision_apply(precision: str) -> None:
-    assert resolve(ToleranceSection(), precision) == DEFAULTS[precision]  # type: ignore[index, arg-type]
+    assert resolve({}, precision) == DEFAULTS[precision]  # type: ignore[index, arg-type]
 
 
 def test_coarser_precisions_allow_more() -> None:
-    for finer, coarser in zip(PRECISIONS, PRECISIONS[1:], strict=False):
+    for finer, coarser in pairwise(PRECISIONS):
         a, b = DEFAULTS[finer].boxes, DEFAULTS[coarser].boxes
         for name in ("position", "size", "yaw", "velocity", "score", "max_borderline"):
             assert getattr(a, name) < getattr(b, name)
@@ -21,15 +23,17 @@ def test_coarser_precisions_allow_more() -> None:
 
 
 def test_what_is_configured_changes_its_precision_only() -> None:
-    section = ToleranceSection.model_validate(
+    section = VerificationSection.model_validate(
         {
-            "fp16": {
-                "default": {"relative": 0.5},
-                "outputs": {"heatmap": {"max_abs": 1.0}},
-                "boxes": {"yaw": 0.7},
+            "tolerances": {
+                "fp16": {
+                    "default": {"relative": 0.5},
+                    "outputs": {"heatmap": {"max_abs": 1.0}},
+                    "boxes": {"yaw": 0.7},
+                }
             }
         }
-    )
+    ).tolerances
     changed = resolve(section, "fp16")
     assert changed.of("reg") == TensorTolerance(relative=0.5)
     assert changed.of("heatmap") == TensorTolerance(max_abs=1.0)

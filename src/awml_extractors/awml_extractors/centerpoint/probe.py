@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from awml_deploy_core.family import Probe
-from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_extractors.centerpoint.class_remapper import LABELS
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.options import PostprocessOptions
 from awml_extractors.centerpoint.probe_encoding import KnownBox, ProbeGeometry, encode, expected
-from awml_extractors.centerpoint.specs import BACKBONE_NECK_HEAD, VOXEL_ENCODER
+from awml_extractors.centerpoint.probe_pillars import known_cloud, pillar_probe
+from awml_extractors.centerpoint.specs import BACKBONE_NECK_HEAD
 
 DECODERS = ("autoware", "mmdet3d")
 _FAR = 1e4
@@ -30,7 +30,12 @@ def probes(config: CenterPointConfig) -> tuple[Probe, ...]:
     found = [
         _probe(config, f"boxes, decoder {name}", spread(config), _open(config, name)) for name in DECODERS
     ]
-    found += [_thresholds(config), *_suppression(config), *_remapper(config), _pillars(config)]
+    found += [
+        _thresholds(config),
+        *_suppression(config),
+        *_remapper(config),
+        pillar_probe(config, _open(config, "autoware")),
+    ]
     return tuple(found)
 
 
@@ -83,7 +88,7 @@ def _probe(
 ) -> Probe:
     return Probe(
         name,
-        _cloud(config)[0],
+        known_cloud(config)[0],
         {BACKBONE_NECK_HEAD: encode(config, boxes)},
         options,
         expected(config, boxes, class_names),
@@ -245,80 +250,3 @@ def _remapper(config: CenterPointConfig) -> Iterator[Probe]:
     }
     found = _probe(config, "class remapper", _scored(went, 0.6, 0.9), options)
     yield replace(found, expected=expected(config, _scored(came, 0.6, 0.9), names))
-
-
-def _pillars(config: CenterPointConfig) -> Probe:
-    """Two points in a pillar of the current sweep and one of a past, moved sweep in another."""
-    frame, features, places = _cloud(config)
-    width = config.num_pillar_features
-    lifted = np.arange(1, width + 1, dtype=np.float32) * np.array([[[1.0]], [[-1.0]]], np.float32)
-    nx, ny = config.grid_size
-    canvas = np.zeros((1, width, ny, nx), np.float32)
-    for pillar, (column, row) in enumerate(places):
-        canvas[0, :, row, column] = lifted[pillar, 0]
-    return Probe(
-        "points into pillars",
-        frame,
-        {VOXEL_ENCODER: {"pillar_features": lifted}, BACKBONE_NECK_HEAD: encode(config, [])},
-        _open(config, "autoware"),
-        expected(config, []),
-        {
-            VOXEL_ENCODER: {"input_features": features},
-            BACKBONE_NECK_HEAD: {"spatial_features": canvas},
-        },
-    )
-
-
-def _cloud(
-    config: CenterPointConfig,
-) -> tuple[PointCloudFrame, np.ndarray[Any, np.dtype[np.float32]], list[tuple[int, int]]]:
-    """A frame, the encoder's input that it makes, and the column and row of both pillars.
-
-    Pillars and slots are the same in either order of points. The past sweep is moved by its transform.
-    """
-    low, voxel, lag = config.point_cloud_range, config.voxel_size, 0.1
-    nx, ny = config.grid_size
-    places = [(nx // 5, (2 * ny) // 3), ((3 * nx) // 4, ny // 7)]
-    spots = [[(0.2, 0.7, 0.3), (0.6, 0.1, 0.8)], [(0.45, 0.9, 0.5)]]
-    points = [
-        [
-            [
-                low[0] + (place[0] + spot[0]) * voxel[0],
-                low[1] + (place[1] + spot[1]) * voxel[1],
-                low[2] + spot[2] * voxel[2],
-            ]
-            for spot in pillar
-        ]
-        for place, pillar in zip(places, spots, strict=True)
-    ]
-    intensities = [[40.0, 200.0], [120.0]]
-    move = np.eye(4)
-    move[:3, 3] = [1.5, -0.75, 0.1]
-    past = np.array(points[1]) - move[:3, 3]
-    sweeps = []
-    for xyz, intensity, time_lag, transform in (
-        (np.array(points[0]), intensities[0], 0.0, None),
-        (past, intensities[1], lag, move),
-    ):
-        columns = np.column_stack([xyz, intensity]).astype(np.float32)
-        sweeps.append(Sweep(PointColumns.from_array(columns), time_lag, transform))
-    slots = config.max_points_per_voxel
-    features = np.zeros((2, slots, config.num_encoder_features), np.float32)
-    for pillar, place in enumerate(places):
-        stored = np.array(points[pillar])[:slots]
-        center = [low[axis] + (place[axis] + 0.5) * voxel[axis] for axis in (0, 1)]
-        center.append(low[2] + 0.5 * voxel[2])
-        for slot, xyz in enumerate(stored):
-            raw = {
-                "x": xyz[0],
-                "y": xyz[1],
-                "z": xyz[2],
-                "intensity": intensities[pillar][slot] * config.intensity_scale,
-                "time_lag": lag * pillar,
-            }
-            features[pillar, slot] = [
-                *(raw[name] for name in config.point_features),
-                *(xyz - stored.mean(axis=0)),
-                *(xyz - center)[: config.center_offset_dims],
-            ]
-    return PointCloudFrame(tuple(sweeps)), features, places

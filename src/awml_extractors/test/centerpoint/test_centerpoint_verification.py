@@ -18,8 +18,8 @@ from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import sha256_file
 from awml_deploy_core.reporting.verification_result import VerificationRecord
 from awml_deploy_core.runner.deployment import DeploymentRunner
-from awml_extractors.centerpoint.variants import parse_config
 from awml_extractors.centerpoint.model import CenterPoint
+from awml_extractors.centerpoint.variants import parse_config
 
 onnx = pytest.importorskip("onnx")
 

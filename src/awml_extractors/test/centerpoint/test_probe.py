@@ -61,6 +61,7 @@ def test_known_boxes_come_back_from_every_option(changes: dict[str, Any]) -> Non
     ("changes", "expected"),
     [
         ({"voxel_size": [0.64, 0.64, 8.0]}, "tensors of another form"),
+        ({"class_names": ["CAR", "VAN", "BUS", "BICYCLE", "PEDESTRIAN"]}, "unknown classes"),
         ({"point_cloud_range": [-5.12, -5.12, -3.0, 10.24, 10.24, 5.0]}, "x is shifted by 5.12 m"),
         (
             {"class_names": ["CAR", "BUS", "TRUCK", "BICYCLE", "PEDESTRIAN"]},

@@ -1,0 +1,124 @@
+"""Probes of the toy family, and what is checked about a bundle before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_family import ToyConfig, ToyFamily, ToyPipeline
+
+from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.config import LoadedConfig
+from awml_deploy_core.detections import Detections
+from awml_deploy_core.device import CPU
+from awml_deploy_core.errors import InferenceError
+from awml_deploy_core.family import Probe
+from awml_deploy_core.points import PointCloudFrame, PointColumns
+from awml_deploy_core.runner.deployment import DeploymentRunner
+from awml_deploy_core.verification import CheckResult, Status
+from awml_deploy_core.verification.bundle_checks import bundle_checks
+from awml_deploy_core.verification.probing import ConstantSession, Decoder, run_probes
+
+CONFIG = ToyConfig()
+POINTS = np.array([[1, 2, 3], [40, 5, 6]], np.float32)
+SIZES = np.array([[4, 2, 1.5], [1, 0.5, 2]], np.float32)
+YAWS = np.array([0.5, -2.5], np.float32)
+
+
+def probe() -> Probe:
+    boxes = np.column_stack([np.log(SIZES), np.sin(YAWS), np.cos(YAWS)]).astype(np.float32)
+    scores = np.array([[2, -9], [-9, 1]], np.float32)
+    expected = Detections(
+        POINTS,
+        SIZES,
+        YAWS,
+        np.zeros((2, 2), np.float32),
+        (1 / (1 + np.exp(-np.array([2, 1], np.float32)))).astype(np.float32),
+        np.array([0, 1], np.int32),
+        CONFIG.class_names,
+    )
+    return Probe(
+        "two boxes",
+        PointCloudFrame.single(PointColumns.from_array(POINTS)),
+        {"head": {"boxes": boxes, "scores": scores}},
+        {},
+        expected,
+        {"encoder": {"points": POINTS}, "head": {"features": np.zeros((2, CONFIG.channels), np.float32)}},
+    )
+
+
+def run(found: Probe | None = None, config: ToyConfig = CONFIG) -> list[CheckResult]:
+    return list(run_probes(ToyFamily(), [found or probe()], [Decoder("bundle", config, CPU)]))
+
+
+def test_what_went_in_comes_back() -> None:
+    checks = run()
+    assert [check.status for check in checks] == [Status.PASSED] * 3
+    assert checks[0].name == "probe / two boxes / bundle on cpu / input of encoder"
+    assert checks[-1].details["matched"] == 2
+
+
+def test_a_decoder_that_swaps_sides_is_diagnosed(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = ToyPipeline._decode
+
+    def swapped(self: Any, points: Any, out: Any) -> Detections:
+        found = original(self, points, out)
+        return replace(found, sizes=found.sizes[:, [1, 0, 2]])
+
+    monkeypatch.setattr(ToyPipeline, "_decode", swapped)
+    check = run()[-1]
+    assert check.status is Status.FAILED
+    assert check.message.startswith("length and width are swapped; ")
+    assert check.details["diagnosis"] == ["length and width are swapped"]
+
+
+def test_other_inputs_of_a_component_fail() -> None:
+    wrong = replace(probe(), expected_inputs={"encoder": {"points": POINTS + 1, "extra": POINTS}})
+    check = run(wrong)[0]
+    assert check.status is Status.FAILED
+    assert "points: relative" in check.message
+    assert "extra was not fed" in check.message
+
+
+def test_an_option_that_the_decoder_does_not_know_fails() -> None:
+    (check,) = run(replace(probe(), options={"treshold": 1}))
+    assert check.status is Status.FAILED
+    assert "unknown" in check.message
+
+
+def test_a_pipeline_that_breaks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise InferenceError("decode", "ran out of memory")
+
+    monkeypatch.setattr(ToyPipeline, "_decode", broken)
+    (check,) = run()
+    assert check.status is Status.ERROR
+
+
+def test_a_component_without_constants_gives_zeros_as_long_as_its_input() -> None:
+    spec = ToyFamily().component_specs(CONFIG)[0]
+    found = ConstantSession(spec, CPU, {}).run({"points": POINTS})
+    assert found["features"].shape == (2, CONFIG.channels)
+
+
+@pytest.fixture
+def bundle(loaded_toy: LoadedConfig) -> ModelBundle:
+    DeploymentRunner(loaded_toy).export()
+    return ModelBundle.open(loaded_toy.deploy.bundle)
+
+
+def test_a_bundle_is_compared_with_what_is_configured(
+    bundle: ModelBundle, loaded_toy: LoadedConfig, tmp_path: Path
+) -> None:
+    configured = loaded_toy.family.dump_config(loaded_toy.model)
+    checkpoint = loaded_toy.deploy.checkpoint_path
+    assert all(check.status is Status.PASSED for check in bundle_checks(bundle, configured, checkpoint))
+    other = tmp_path / "other.pth"
+    other.write_bytes(b"other")
+    settings, weights = bundle_checks(bundle, {**configured, "channels": 9}, other)
+    assert settings.message.startswith("exported with other settings: channels is 8 in the bundle, 9")
+    assert "exported from another checkpoint (weights.pth)" in weights.message
+    assert list(bundle_checks(replace(bundle, manifest=None), configured, other)) == []
