@@ -36,8 +36,11 @@ def print_verification(record: VerificationRecord, console: Console) -> None:
         if scenario.boxes is not None and (scenario.boxes.matched or scenario.boxes.evidence):
             _print_boxes(scenario.boxes, console)
         if scenario.level_seconds:
-            costs = ", ".join(f"{name} {value:.2f}" for name, value in scenario.level_seconds.items())
-            console.print(f"  seconds a sample: {costs}", markup=False, highlight=False)
+            costs = [
+                f"{name} {value:.2f}" + (" in all" if name == "bisect" else "")
+                for name, value in scenario.level_seconds.items()
+            ]
+            console.print(f"  seconds a sample: {', '.join(costs)}", markup=False, highlight=False)
         _print_causes(scenario, console)
     console.print(
         f"verification over {record.num_samples} samples: {status_text(record.status)} "
@@ -104,7 +107,7 @@ def _print_boxes(boxes: BoxesRecord, console: Console) -> None:
         at = ", ".join(f"{value:.2f}" for value in box.get("center", ()))
         console.print(
             f"  {word} in {item.sample}: {box.get('class')} {box.get('score', 0.0):.4f} at ({at}) of the "
-            f"{item.side} only: {item.decision or item.why}",
+            f"{item.side} only: {'; '.join(text for text in (item.decision, item.why) if text)}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -64,7 +64,9 @@ class BundleVerifier:
         checks = list(bundle_checks(self.bundle, configured, self.checkpoint))
         start = time.monotonic()
         if PROBE in section.levels:
+            self.progress("probe", 0, 1)
             checks += self._probe(scenarios)
+            self.progress("probe", 1, 1)
         seconds = time.monotonic() - start
         onnx = deploy.export.onnx
         options = OnnxExportOptions(

@@ -73,7 +73,8 @@ def nearest_candidate(
     lone = boxes.select(np.array([index]))
     distances = center_distances(lone, others)[0]
     if not np.isfinite(distances).any():
-        return {"nearest": None, "why": "the other side has no box"}
+        reason = "the other side has no box" if not len(others) else "no finite distance to any box"
+        return {"nearest": None, "why": reason}
     # A box of the class tells more than a nearer one of another class, as long as it is in sight.
     same = np.where(others.labels == lone.labels[0], distances, np.inf)
     near = int(np.nanargmin(same if np.nanmin(same) <= 2 * limits.match_distance else distances))

@@ -130,7 +130,7 @@ def test_a_bisection_and_the_cost_of_every_level_are_shown() -> None:
     assert kept.level_seconds == {"inference": 1.5, "bisect": 8.0}
     text = shown(make_report("verify", "demo", verification=record))
     assert "bisect: head against its graph exported again: changed weights: conv.weight" in text
-    assert "inference 1.50, bisect 8.00" in text
+    assert "inference 1.50, bisect 8.00 in all" in text
 
 
 def test_checks_of_no_scenario_are_shown_and_count() -> None:
