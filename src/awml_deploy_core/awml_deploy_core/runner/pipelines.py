@@ -53,9 +53,7 @@ def open_pipeline(
     """
     bundle = source if isinstance(source, ModelBundle) else ModelBundle.open(Path(source))
     warn_if_foreign(bundle)
-    return assemble_pipeline(
-        bundle, backend, device, options, num_threads, checkpoint, backend_options
-    )
+    return assemble_pipeline(bundle, backend, device, options, num_threads, checkpoint, backend_options)
 
 
 def assemble_pipeline(

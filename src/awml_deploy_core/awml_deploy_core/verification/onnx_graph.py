@@ -158,7 +158,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
     """
     try:
         import onnx
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise MissingDependencyError("bisect", "needs onnx", got=error, hint="pip install onnx") from error
     try:

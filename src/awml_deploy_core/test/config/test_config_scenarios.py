@@ -39,7 +39,7 @@ def titles(found: Any) -> list[str]:
 
 @pytest.mark.usefixtures("machine")
 def test_with_a_checkpoint_everything_is_compared_with_pytorch() -> None:
-    assert titles(machine_scenarios(has_checkpoint=True)) == [
+    assert titles(machine_scenarios(has_checkpoint=True, has_engines=True)) == [
         "pytorch:cpu vs onnxruntime:cpu",
         "pytorch:cpu vs onnxruntime:cuda:0",
         "pytorch:cpu vs tensorrt:cuda:0",
@@ -49,10 +49,16 @@ def test_with_a_checkpoint_everything_is_compared_with_pytorch() -> None:
 
 @pytest.mark.usefixtures("machine")
 def test_without_a_checkpoint_with_onnx_runtime() -> None:
-    assert titles(machine_scenarios(has_checkpoint=False)) == [
+    assert titles(machine_scenarios(has_checkpoint=False, has_engines=True)) == [
         "onnxruntime:cpu vs onnxruntime:cuda:0",
         "onnxruntime:cpu vs tensorrt:cuda:0",
     ]
+
+
+@pytest.mark.usefixtures("machine")
+def test_without_engines_tensorrt_is_left_out() -> None:
+    found = titles(machine_scenarios(has_checkpoint=True))
+    assert found == ["pytorch:cpu vs onnxruntime:cpu", "pytorch:cpu vs onnxruntime:cuda:0"]
 
 
 def test_a_machine_without_onnx_runtime_does_not_check_less(machine: dict[str, FakeBackend]) -> None:
