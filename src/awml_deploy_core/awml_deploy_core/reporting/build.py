@@ -10,12 +10,11 @@ import numpy as np
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.pipeline import StageLatencies
+from awml_deploy_core.reporting.records import CheckRecord, StatusText
 from awml_deploy_core.reporting.result import (
-    CheckRecord,
     ErrorRecord,
     LatencyRecord,
     ScenarioRecord,
-    StatusText,
     TensorRecord,
     VerificationRecord,
 )

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
+from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
+from awml_deploy_core.reporting.records import CheckRecord as CheckRecord
+from awml_deploy_core.reporting.records import Record, StatusText
 
 SCHEMA_VERSION = 1
-
-StatusText = Literal["passed", "failed", "skipped", "error"]
-
-
-class Record(BaseModel):
-    """Base of all records: immutable, with NaN and infinity as strings in JSON."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class MachineRecord(Record):
@@ -40,16 +35,6 @@ class ExportRecord(Record):
     seconds: float
     size_bytes: int
     details: Mapping[str, Any] = Field(default_factory=dict)
-
-
-class CheckRecord(Record):
-    """One check of a verification."""
-
-    name: str
-    status: StatusText
-    required: bool
-    message: str
-    details: Mapping[str, Any]
 
 
 class TensorRecord(Record):
@@ -198,9 +183,12 @@ class Report(Record):
     engines: tuple[EngineBuildRecord, ...] | None = None
     selftest: SelftestRecord | None = None
     verification: VerificationRecord | None = None
+    evaluation: EvaluationRecord | None = None
     inference: InferenceRecord | None = None
     replay: ReplayRecord | None = None
     facts: Mapping[str, Any] | None = None
     """Result of commands that look and do not act, e.g. ``inspect``."""
+    provenance: Mapping[str, Any] | None = None
+    """Where the bundle comes from, as its manifest says."""
     error: ErrorRecord | None = None
     exit_code: int = ExitCode.PASSED

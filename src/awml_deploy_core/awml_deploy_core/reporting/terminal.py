@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.reporting.engines import engine_table, print_selftest
+from awml_deploy_core.reporting.evaluation_terminal import print_evaluation
+from awml_deploy_core.reporting.markup import plain, status_text
 from awml_deploy_core.reporting.result import (
     InferenceRecord,
     LatencyRecord,
@@ -19,7 +21,6 @@ from awml_deploy_core.reporting.result import (
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-_STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow", "error": "bold red"}
 _MOST_LISTED = 5
 
 
@@ -33,17 +34,14 @@ def print_report(report: Report, console: Console) -> None:
         print_selftest(report.selftest, console)
     if report.verification is not None:
         _print_verification(report.verification, console)
+    if report.evaluation is not None:
+        print_evaluation(report.evaluation, console)
     if report.inference is not None:
         _print_inference(report.inference, console)
     if report.replay is not None:
         _print_replay(report.replay, console)
     if report.bundle and (report.export is not None or report.engines is not None):
         console.print(f"bundle: {report.bundle}", markup=False, soft_wrap=True)
-
-
-def status_text(status: str) -> str:
-    """A status in its colour."""
-    return f"[{_STYLES[status]}]{status}[/]"
 
 
 def _export_table(report: Report) -> RenderableType:
@@ -53,8 +51,8 @@ def _export_table(report: Report) -> RenderableType:
     table = Table("exported component", "file", "size", "time", box=SIMPLE_HEAD, pad_edge=False)
     for record in report.export or ():
         table.add_row(
-            _plain(record.component),
-            _plain(record.file),
+            plain(record.component),
+            plain(record.file),
             f"{record.size_bytes / 1e3:.0f} kB",
             f"{record.seconds:.1f} s",
         )
@@ -64,7 +62,7 @@ def _export_table(report: Report) -> RenderableType:
 def _print_verification(record: VerificationRecord, console: Console) -> None:
     for scenario in record.scenarios:
         console.print(
-            f"verify {_plain(scenario.name)} ({scenario.seconds:.1f} s): {status_text(scenario.status)}",
+            f"verify {plain(scenario.name)} ({scenario.seconds:.1f} s): {status_text(scenario.status)}",
             soft_wrap=True,
         )
         if scenario.tensors:
@@ -99,8 +97,8 @@ def _tensor_table(scenario: ScenarioRecord) -> RenderableType:
         alone = levels.get("component", first)
         failed = any(record.status == "failed" for record in levels.values())
         table.add_row(
-            _plain(component) if component != shown else "",
-            _plain(tensor),
+            plain(component) if component != shown else "",
+            plain(tensor),
             _figure(first.relative),
             _figure(first.max_abs),
             _figure(alone.relative),
@@ -129,9 +127,9 @@ def _print_inference(record: InferenceRecord, console: Console) -> None:
     failed = sum(frame.error is not None for frame in record.frames)
     run = len(record.frames) - failed
     console.print(
-        f"{run} frames on {_plain(record.backend)}:{record.device}"
+        f"{run} frames on {plain(record.backend)}:{record.device}"
         + (f", [bold red]{failed} could not be run[/]" if failed else "")
-        + f"; detections: {_plain(_counts(record.detections_by_class))}",
+        + f"; detections: {plain(_counts(record.detections_by_class))}",
         soft_wrap=True,
     )
     if run:
@@ -158,15 +156,8 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
     console.print(f"detections: {_counts(record.detections_by_class)}", markup=False, soft_wrap=True)
     console.print(latency_table(record.latencies))
     for check in record.checks:
-        text = _plain(f"{check.name}: {check.message}")
+        text = plain(f"{check.name}: {check.message}")
         console.print(f"  {status_text(check.status)}  {text}", soft_wrap=True)
-
-
-def _plain(text: str) -> str:
-    """Text that rich shows as it is: brackets in names and paths are no markup."""
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -183,7 +174,7 @@ def latency_table(records: tuple[LatencyRecord, ...]) -> RenderableType:
         table.add_column(column, justify="right")
     for record in records:
         figures = (f"{value:.2f}" for value in (record.p50, record.p95, record.p99, record.max))
-        table.add_row(_plain(record.stage), *figures, str(record.frames))
+        table.add_row(plain(record.stage), *figures, str(record.frames))
     return table
 
 
