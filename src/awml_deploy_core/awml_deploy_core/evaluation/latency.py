@@ -74,9 +74,9 @@ class Stability(MetricRecord):
 
     percentile: float
     value: float
-    low: float | None
+    low: float | None = None
     """Lower end of the confidence interval [ms]; None with too few frames."""
-    high: float | None
+    high: float | None = None
     """Upper end [ms]; None with too few frames."""
     confidence: float
     tolerance: float
@@ -117,7 +117,7 @@ class Outlier(MetricRecord):
     frame: int
     """Position among the measured frames."""
     milliseconds: float
-    slowest_stage: str | None
+    slowest_stage: str | None = None
 
 
 class LatencyStatistics(MetricRecord):

@@ -22,6 +22,7 @@ def evaluation_record(
     task: TaskMetric[object, object],
     sources: Sequence[str],
     pictures: Pictures | None = None,
+    floors: int = 0,
 ) -> EvaluationRecord:
     """Record of an evaluation on the samples of ``sources``."""
     verdict = result.verdict
@@ -31,6 +32,7 @@ def evaluation_record(
         task=result.task,
         samples=tuple(sources),
         num_samples=result.num_samples,
+        floors=floors,
         backends=tuple(_backend_record(backend, task, pictures or {}) for backend in result.backends),
     )
 

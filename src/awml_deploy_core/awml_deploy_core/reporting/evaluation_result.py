@@ -68,5 +68,7 @@ class EvaluationRecord(Record):
     samples: tuple[str, ...]
     """Sources the samples came from."""
     num_samples: int
+    floors: int = 0
+    """Limits that the configuration sets; without any, nothing was asked of the figures."""
     backends: tuple[EvaluatedBackendRecord, ...]
     """The first is the reference of the agreement."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from awml_deploy_core.evaluation.latency import LatencyStatistics
 from awml_deploy_core.evaluation.task import MetricTable
 from awml_deploy_core.reporting.evaluation_result import EvaluatedBackendRecord, EvaluationRecord
-from awml_deploy_core.reporting.figures import cell_text, comparison, latency_table
+from awml_deploy_core.reporting.figures import NO_FLOORS, cell_text, comparison, latency_table
 from awml_deploy_core.reporting.markup import plain, status_text
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def print_evaluation(record: EvaluationRecord, console: Console) -> None:
         _print_backend(backend, console)
     if len(record.backends) > 1:
         _print_table(comparison(record), console)
+    if not record.floors:
+        _print_line(NO_FLOORS, console)
     console.print(
         f"evaluation over {record.num_samples} samples: {status_text(record.status)} "
         f"({record.summary.partition(': ')[2]})",

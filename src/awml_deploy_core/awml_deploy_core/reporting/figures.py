@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from awml_deploy_core.evaluation.latency import LatencyStatistics, StageStatistics
 from awml_deploy_core.evaluation.task import Cell, MetricTable
-from awml_deploy_core.reporting.evaluation_result import EvaluatedBackendRecord, EvaluationRecord
+from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
 
 _STATISTICS = ("mean", "std", "min", "p50", "p90", "p95", "p99", "p99_9", "max")
 _COMPARED = {
@@ -16,9 +16,11 @@ _COMPARED = {
     "latency/throughput_hz": "frames/s",
     "memory/peak_mb": "peak memory [MB]",
     "size/mb": "files [MB]",
-    "agreement/matched_share": "boxes as reference",
+    "agreement/matched_share": "boxes shared with reference",
     "agreement/center_m_mean": "centres apart [m]",
 }
+
+NO_FLOORS = "No floors are configured: nothing was asked of the figures."
 
 
 def cell_text(cell: Cell) -> str:
@@ -29,21 +31,19 @@ def cell_text(cell: Cell) -> str:
 
 
 def comparison(record: EvaluationRecord) -> MetricTable:
-    """One row a backend, the columns that any of them has."""
+    """One column a backend, the rows that any of them has."""
     titles: dict[str, str] = {}
     for backend in record.backends:
         titles |= backend.accuracy.compared if backend.accuracy else {}
     titles |= _COMPARED
-    names = [name for name in titles if any(name in backend.figures for backend in record.backends)]
+    rows: list[tuple[Cell, ...]] = [("status", *(backend.status for backend in record.backends))]
+    for name, title in titles.items():
+        values = [_rounded(name, backend.figures.get(name)) for backend in record.backends]
+        if any(value is not None for value in values):
+            rows.append((title, *values))
     return MetricTable(
-        title="backends",
-        columns=("backend", "status", *(titles[name] for name in names)),
-        rows=tuple(_row(backend, names) for backend in record.backends),
+        title="backends", columns=("", *(backend.name for backend in record.backends)), rows=tuple(rows)
     )
-
-
-def _row(backend: EvaluatedBackendRecord, names: list[str]) -> tuple[Cell, ...]:
-    return backend.name, backend.status, *(_rounded(name, backend.figures.get(name)) for name in names)
 
 
 def _rounded(name: str, value: float | None) -> Cell:

@@ -11,7 +11,7 @@ from awml_deploy_core.reporting.evaluation_result import (
     EvaluationRecord,
     EvidenceRecord,
 )
-from awml_deploy_core.reporting.figures import comparison, latency_table
+from awml_deploy_core.reporting.figures import NO_FLOORS, comparison, latency_table
 from awml_deploy_core.reporting.html_checks import checks_table
 from awml_deploy_core.reporting.html_parts import (
     badge,
@@ -31,6 +31,8 @@ def evaluation_section(record: EvaluationRecord) -> str:
         f"<p>{badge(record.status)} {text(record.summary.partition(': ')[2])}</p>",
         paragraph(f"{record.num_samples} samples of {', '.join(record.samples)}", "faint"),
     ]
+    if not record.floors:
+        parts.append(paragraph(NO_FLOORS))
     if len(record.backends) > 1:
         parts.append(metric_table(comparison(record)))
     for backend in record.backends:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from awml_deploy_core.evaluation.latency import LatencyStatistics, StageStatistics
 from awml_deploy_core.reporting.html_parts import text
 
-_WIDTH, _HEIGHT = 540, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 12, 18, 26, 34
+_WIDTH, _HEIGHT = 520, 232
+_LEFT, _RIGHT, _TOP, _BOTTOM = 12, 18, 38, 34
 _BAR, _LINE, _MARK = "#2563a8", "#1b2733", "#b42318"
 _ROW = 26
-_NAMES, _LABELS = 120, 120
+_NAMES, _LABELS = 115, 115
 
 
 def histogram(latency: LatencyStatistics) -> str:
@@ -62,7 +62,7 @@ def stage_bars(latency: LatencyStatistics) -> str:
         )
     height = _TOP + _ROW * len(stages) + 10
     title = "stages: p50 (bar) and p99 (line) [ms]"
-    caption = f'<text x="{_NAMES}" y="16">{title}</text>'
+    caption = f'<text x="{_NAMES}" y="{_TOP - 12}">{title}</text>'
     return _svg(_WIDTH, height, title, caption + "".join(rows))
 
 

@@ -82,7 +82,7 @@ def run_evaluation(
     drawn: Mapping[tuple[str, int], str] = {}
     if pictures is not None:
         drawn = draw_evidence(result, samples, pictures, section.detection3d.frame_min_score)
-    return evaluation_record(result, task, sources, drawn)
+    return evaluation_record(result, task, sources, drawn, len(section.floors))
 
 
 @dataclass(frozen=True, eq=False)

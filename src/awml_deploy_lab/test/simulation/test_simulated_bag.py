@@ -190,7 +190,10 @@ def test_replay_can_be_scored_by_stamp(recorded: Path) -> None:
 
 def test_clouds_of_a_bag_get_the_ground_truth_beside_it(recorded: Path) -> None:
     truths = ground_truth_by_stamp(recorded)
-    for source in (f"{recorded}#{CLOUDS}", f"{next(path for path in recorded.iterdir() if path.suffix != '.yaml')}#{CLOUDS}"):
+    for source in (
+        f"{recorded}#{CLOUDS}",
+        f"{next(path for path in recorded.iterdir() if path.suffix != '.yaml')}#{CLOUDS}",
+    ):
         samples = open_samples(source, class_names=("PEDESTRIAN", "CAR"))
         assert len(samples) == 3
         for sample in samples[0:2]:
