@@ -145,8 +145,8 @@ def _check_evaluation(
             yield (here, "backends", index), problem + hint
     for index, floor in enumerate(section.floors):
         for name in floor.backends:
-            if name not in names:
-                text = f"{name} is not evaluated (backends: {', '.join(names)})"
+            if name.partition(":")[0] not in available_backends():
+                text = f"{name} is no backend (evaluated: {', '.join(names)})"
                 yield (here, "floors", index, "backends"), text
     needed = [backend for backend in section.backends if backend.required]
     yield from _artifacts(config, list(needed), makes_bundle=makes_bundle)

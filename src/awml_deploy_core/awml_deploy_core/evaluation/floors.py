@@ -32,6 +32,21 @@ def check_floors(result: BackendResult, floors: Sequence[FloorSection]) -> Itera
         yield CheckResult(name, status, message, result.backend.required, details)
 
 
+def floors_of_others(floors: Sequence[FloorSection], names: Sequence[str]) -> Iterator[CheckResult]:
+    """One optional, skipped check for every floor of a backend that is not evaluated this time.
+
+    Args:
+        floors: All of the configuration.
+        names: Backends that are evaluated.
+    """
+    for floor in floors:
+        for name in floor.backends:
+            if name not in names:
+                title = f"{name} / {floor.figure} {_limits(floor)}"
+                details = {"backend": name, "figure": floor.figure}
+                yield CheckResult(title, Status.SKIPPED, f"{name} is not evaluated", False, details)
+
+
 def _judge(result: BackendResult, floor: FloorSection, value: float) -> tuple[Status, str]:
     message = f"{value:.4g}"
     if (floor.min is not None and value < floor.min) or (floor.max is not None and value > floor.max):

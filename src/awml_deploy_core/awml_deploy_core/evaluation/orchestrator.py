@@ -13,7 +13,7 @@ from awml_deploy_core.config.evaluation_schema import EvaluationSection
 from awml_deploy_core.errors import AwmlDeployError, BackendUnavailableError, DeviceError, EvaluationError
 from awml_deploy_core.evaluation.backend_run import Results, run_frames
 from awml_deploy_core.evaluation.evidence import best_and_worst
-from awml_deploy_core.evaluation.floors import check_floors
+from awml_deploy_core.evaluation.floors import check_floors, floors_of_others
 from awml_deploy_core.evaluation.latency import LatencyStatistics
 from awml_deploy_core.evaluation.latency_run import measure_latency
 from awml_deploy_core.evaluation.memory import PeakMemory
@@ -97,7 +97,8 @@ class EvaluationOrchestrator:
             _LOG.info(
                 "evaluated %s: %s", result.name, result.status.value, extra={"seconds": result.seconds}
             )
-        return EvaluationResult(self._task.name, len(samples), tuple(measured))
+        others = floors_of_others(self._section.floors, [result.name for result in measured])
+        return EvaluationResult(self._task.name, len(samples), tuple(measured), tuple(others))
 
     def _measure(self, backend: EvaluatedBackend, samples: KeyedSamples) -> BackendResult:
         start = time.monotonic()

@@ -100,8 +100,11 @@ class EvaluationResult:
     task: str
     num_samples: int
     backends: tuple[BackendResult, ...]
+    checks: tuple[CheckResult, ...] = ()
+    """Those that are of none of the backends."""
 
     @property
     def verdict(self) -> Verdict:
-        """One verdict over all backends."""
-        return Verdict(tuple(check for backend in self.backends for check in backend.checks))
+        """One verdict over everything."""
+        own = tuple(check for backend in self.backends for check in backend.checks)
+        return Verdict((*own, *self.checks))

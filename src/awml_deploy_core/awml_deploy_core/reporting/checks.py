@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +12,7 @@ from awml_deploy_core.reporting.records import CheckRecord, StatusText
 from awml_deploy_core.reporting.result import Report
 
 _BAD = frozenset({"failed", "error"})
+_WORST_FIRST: tuple[StatusText, ...] = ("error", "failed", "passed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,24 @@ def check_groups(report: Report) -> tuple[CheckGroup, ...]:
 
 
 def _groups(record: BaseModel, section: str) -> Iterator[CheckGroup]:
-    checks = getattr(record, "checks", None)
-    if isinstance(checks, tuple) and all(isinstance(check, CheckRecord) for check in checks):
-        yield _group(record, section, checks)
-        return
+    """The groups of a record and of those inside it, its own last."""
+    inside: list[CheckGroup] = []
     for name in type(record).model_fields:
         value = getattr(record, name)
         for item in value if isinstance(value, tuple) else (value,):
-            if isinstance(item, BaseModel):
-                yield from _groups(item, section)
+            if isinstance(item, BaseModel) and not isinstance(item, CheckRecord):
+                inside += _groups(item, section)
+    yield from inside
+    checks = getattr(record, "checks", None)
+    if not isinstance(checks, tuple) or not all(isinstance(check, CheckRecord) for check in checks):
+        return
+    if not inside:
+        yield _group(record, section, checks)
+    elif checks:
+        # The record's own status is that of everything inside it.
+        states = {check_state(check) for check in checks}
+        worst = next(state for state in _WORST_FIRST if state in states)
+        yield replace(_group(record, section, checks), status=worst)
 
 
 def _group(record: Any, section: str, checks: tuple[CheckRecord, ...]) -> CheckGroup:

@@ -34,6 +34,7 @@ def evaluation_record(
         num_samples=result.num_samples,
         floors=floors,
         backends=tuple(_backend_record(backend, task, pictures or {}) for backend in result.backends),
+        checks=tuple(map(check_record, result.checks)),
     )
 
 

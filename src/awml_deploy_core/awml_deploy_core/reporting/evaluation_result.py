@@ -72,3 +72,5 @@ class EvaluationRecord(Record):
     """Limits that the configuration sets; without any, nothing was asked of the figures."""
     backends: tuple[EvaluatedBackendRecord, ...]
     """The first is the reference of the agreement."""
+    checks: tuple[CheckRecord, ...] = ()
+    """Floors of backends that are not evaluated."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.evaluation.latency import LatencyStatistics
@@ -9,6 +10,7 @@ from awml_deploy_core.evaluation.task import MetricTable
 from awml_deploy_core.reporting.evaluation_result import EvaluatedBackendRecord, EvaluationRecord
 from awml_deploy_core.reporting.figures import NO_FLOORS, cell_text, comparison, latency_table
 from awml_deploy_core.reporting.markup import plain, status_text
+from awml_deploy_core.reporting.records import CheckRecord
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +26,7 @@ def print_evaluation(record: EvaluationRecord, console: Console) -> None:
         _print_backend(backend, console)
     if len(record.backends) > 1:
         _print_table(comparison(record), console)
+    _print_checks(record.checks, console)
     if not record.floors:
         _print_line(NO_FLOORS, console)
     console.print(
@@ -54,7 +57,11 @@ def _print_backend(record: EvaluatedBackendRecord, console: Console) -> None:
         _print_line(peak, console)
     for frame in record.worst[:_MOST_LISTED]:
         _print_line(f"  worst: {frame.sample}: {frame.score:.2f} ({frame.summary})", console)
-    for check in record.checks:
+    _print_checks(record.checks, console)
+
+
+def _print_checks(checks: Sequence[CheckRecord], console: Console) -> None:
+    for check in checks:
         text = plain(f"{check.name}: {check.message}")
         console.print(f"  {status_text(check.status)}  {text}", soft_wrap=True, highlight=False)
 

@@ -37,6 +37,7 @@ def evaluation_section(record: EvaluationRecord) -> str:
         parts.append(metric_table(comparison(record)))
     for backend in record.backends:
         parts += _backend(backend)
+    parts.append(checks_table(record.checks))
     return section("Evaluation", parts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 from awml_deploy_core.evaluation.task import MetricTable
 from awml_deploy_core.reporting.figures import cell_text
+
+_ILLEGAL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]")
 
 STYLE = """
 :root { --ink: #1b2733; --faint: #66727f; --line: #dfe4ea; --card: #fff; --page: #f4f6f8;
@@ -48,8 +51,8 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12.5px; }
 
 
 def text(value: object) -> str:
-    """Escaped text."""
-    return escape(str(value))
+    """Escaped text, without the control characters that HTML does not allow."""
+    return _ILLEGAL.sub("\ufffd", escape(str(value)))
 
 
 def badge(status: str) -> str:

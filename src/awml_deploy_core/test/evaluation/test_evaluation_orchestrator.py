@@ -100,6 +100,9 @@ def test_a_floor_of_one_backend_leaves_others_alone() -> None:
     floor = {"figure": "mean_ap", "min": 2.0, "backends": ["b:cpu"]}
     result = evaluate({"a": FakePipeline(), "b": FakePipeline()}, keyed(labelled(2)), floors=[floor])
     assert [part.status.value for part in result.backends] == ["passed", "failed"]
+    alone = evaluate({"a": FakePipeline()}, keyed(labelled(2)), floors=[floor])
+    assert alone.verdict
+    assert states(alone)["b:cpu / mean_ap >= 2"] == "skipped"
 
 
 def test_without_labels_accuracy_is_skipped_and_not_passed() -> None:

@@ -20,9 +20,7 @@ def test_the_interval_covers_the_true_percentile_as_often_as_it_says(percentile:
 
 
 @given(st.sampled_from([50.0, 90.0, 95.0, 99.0, 5.0]), st.sampled_from([0.8, 0.95, 0.99]))
-def test_both_ends_are_known_from_the_needed_frames_on(
-    percentile: float, confidence: float
-) -> None:
+def test_both_ends_are_known_from_the_needed_frames_on(percentile: float, confidence: float) -> None:
     needed = frames_needed(percentile, confidence)
     values = np.random.default_rng(1).exponential(size=needed) + 1.0
     enough = percentile_interval(values, percentile, confidence)
