@@ -38,6 +38,21 @@ class EvaluatedBackendSection(EndpointSection):
     """Whether the run fails (true) or the backend is skipped (false) where it cannot run."""
 
 
+class AutowareSection(Section):
+    """Thresholds of Autoware's AP and APH by matching policy; a policy with none is left out."""
+
+    center_distance: tuple[Positive, ...] = ()
+    """Distances of the centres [m]."""
+    center_distance_bev: tuple[Positive, ...] = (0.5, 1.0, 2.0, 4.0)
+    """The same seen from above [m]."""
+    plane_distance: tuple[Positive, ...] = (2.0,)
+    """Distances of the sides nearest to the vehicle [m]."""
+    iou_bev: tuple[Share, ...] = (0.5,)
+    """Intersections over union, seen from above."""
+    iou_3d: tuple[Share, ...] = (0.5,)
+    """Intersections over union of the volumes."""
+
+
 class Detection3dSection(Section):
     """How 3D detections are measured; the defaults are those of nuScenes."""
 
@@ -61,6 +76,7 @@ class Detection3dSection(Section):
     """Distances [m] that divide the results by range; the last range is open."""
     frame_min_score: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Boxes from this score on decide which frames are best and worst."""
+    autoware: AutowareSection = AutowareSection()
     agreement_distance: Positive = 0.5
     """Centres of two backends farther apart [m] are not the same box."""
 

@@ -9,6 +9,8 @@ from awml_deploy_core.config.evaluation_schema import Detection3dSection
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import EvaluationError
 from awml_deploy_core.evaluation.agreement import box_agreement, compare_boxes
+from awml_deploy_core.evaluation.autoware import evaluate_autoware
+from awml_deploy_core.evaluation.autoware.tables import autoware_figures, autoware_tables
 from awml_deploy_core.evaluation.box_records import decode_boxes, decode_truth, encode_boxes, encode_truth
 from awml_deploy_core.evaluation.detection3d import evaluate_detections
 from awml_deploy_core.evaluation.detection3d_tables import metric_tables, range_name
@@ -53,16 +55,25 @@ class Detection3dTask:
         return TaskFrame(sample_id, output, None if truth is None else decode_truth(truth))
 
     def evaluate(self, frames: Sequence[Frame]) -> AccuracyResult:
-        """Metrics of nuScenes; see :func:`~awml_deploy_core.evaluation.evaluate_detections`."""
-        metrics = evaluate_detections([_evaluated(frame) for frame in frames], self.settings)
+        """Metrics of nuScenes and of Autoware.
+
+        See :func:`~awml_deploy_core.evaluation.evaluate_detections` and
+        :func:`~awml_deploy_core.evaluation.autoware.evaluate_autoware`.
+        """
+        evaluated = [_evaluated(frame) for frame in frames]
+        metrics = evaluate_detections(evaluated, self.settings)
+        autoware = evaluate_autoware(evaluated, self._section.autoware.model_dump(), self.settings)
         return AccuracyResult(
             task=self.name,
             num_frames=metrics.num_frames,
             headline=_headline(metrics),
-            figures=dict(_figures(metrics)),
+            figures=dict(_figures(metrics)) | dict(autoware_figures(autoware)),
             compared={"mean_ap": "mAP", "nds_without_attributes": "NDS w/o attributes"},
-            tables=metric_tables(metrics),
-            details=metrics.model_dump(mode="json"),
+            tables=(*metric_tables(metrics), *autoware_tables(autoware)),
+            details={
+                "nuscenes": metrics.model_dump(mode="json"),
+                "autoware": autoware.model_dump(mode="json"),
+            },
         )
 
     def score(self, frame: Frame) -> FrameScore:
