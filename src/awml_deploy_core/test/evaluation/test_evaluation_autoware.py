@@ -20,6 +20,9 @@ THRESHOLDS = {
 }
 
 
+Size = tuple[float, float, float]
+
+
 def at(x: float, y: float, yaw: float = 0.0, size: Size = (4.0, 2.0, 1.5)) -> Detections:
     return boxes([(x, y)], sizes=np.array([size], np.float32), yaws=np.array([yaw], np.float32))
 
