@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from evaluation_frames import boxes, frame
@@ -153,3 +156,26 @@ def test_precision_falls_with_recall() -> None:
     # Precision 0, 1/2, 2/3, 3/4 becomes 3/4 everywhere.
     assert average_precision(hits, hits == 0, 3) == pytest.approx((0.75 - 0.1) / 0.9)
     assert average_precision(np.zeros(0), np.zeros(0, bool), 3) == 0
+
+
+def test_figures_are_those_of_perception_eval() -> None:
+    oracle = json.loads(Path(__file__).with_name("perception_eval.json").read_text())
+
+    def made(rows: list[list[float]]) -> Detections:
+        table = np.array(rows, np.float32).reshape(-1, 8)
+        made = boxes(table[:, :2], sizes=table[:, 3:6], yaws=table[:, 6], scores=table[:, 7])
+        made.centers[:, 2] = table[:, 2]
+        return made
+
+    pairs = [(made(found), made(there)) for found, there in oracle["frames"]]
+    frames = [frame(found, there, str(number)) for number, (found, there) in enumerate(pairs)]
+    thresholds = {name: tuple(values) for name, values in oracle["thresholds"].items()}
+    settings = DetectionMetricSettings(range_borders=())
+    for policy in evaluate_autoware(frames, thresholds, settings).policies:
+        car = policy.classes[0]
+        assert car.ap is not None
+        assert car.aph is not None
+        expected = oracle["expected"][policy.policy]
+        for kind, figures in (("ap", car.ap), ("aph", car.aph)):
+            shown = {str(threshold): value for threshold, value in figures.items()}
+            assert shown == pytest.approx(expected[kind], abs=1e-9), (policy.policy, kind)

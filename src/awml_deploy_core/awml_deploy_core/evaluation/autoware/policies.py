@@ -1,7 +1,7 @@
 """What makes a detection a match: distance of centres, of the nearest planes, or overlap.
 
 Source: ``perception_eval/evaluation/matching/object_matching.py`` of
-github.com/tier4/autoware_perception_evaluation (commit 05160c5).
+github.com/tier4/autoware_perception_evaluation at commit 96b7182.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """AP and APH by class, range and matching policy, as Autoware's perception evaluation computes them.
 
-Source: github.com/tier4/autoware_perception_evaluation, ``NuscenesObjectMatcher`` in
-``evaluation/result/object_result_matching.py`` (commit 002e91b), ``Ap`` and ``TPMetricsAph`` in
-``evaluation/metrics/detection`` (commits 00485a2, 1f60bc2).
+Source: github.com/tier4/autoware_perception_evaluation at commit 96b7182, ``NuscenesObjectMatcher`` in
+``evaluation/result/object_result_matching.py``, ``Ap`` and ``TPMetricsAph`` in
+``evaluation/metrics/detection``; tests compare with its own figures (``tools/autoware_oracle.py``).
 
-Where this differs on purpose: a class without ground truth has no metrics (there: NaN or 0), and
-detections in a frame without ground truth of their class are false positives (there they are dropped).
+Where this differs on purpose: a class without ground truth has no metrics (there: NaN or 0), and APH
+keeps the sign of headings (there +1 and -1 rad are the same, as it takes them from
+``Quaternion.radians``).
 """
 
 from __future__ import annotations
