@@ -65,9 +65,9 @@ def _groups(record: BaseModel, section: str) -> Iterator[CheckGroup]:
             if isinstance(item, BaseModel) and not isinstance(item, CheckRecord):
                 inside += _groups(item, section)
     yield from inside
-    checks = getattr(record, "checks", None)
-    if not isinstance(checks, tuple) or not all(isinstance(check, CheckRecord) for check in checks):
+    if not isinstance(listed := getattr(record, "checks", None), tuple):
         return
+    checks = tuple(map(_as_check, listed))
     if not inside:
         yield _group(record, section, checks)
     elif checks:
@@ -75,6 +75,19 @@ def _groups(record: BaseModel, section: str) -> Iterator[CheckGroup]:
         states = {check_state(check) for check in checks}
         worst = next(state for state in _WORST_FIRST if state in states)
         yield replace(_group(record, section, checks), status=worst)
+
+
+def _as_check(record: Any) -> CheckRecord:
+    """A check of any section, with the parts that all have."""
+    if isinstance(record, CheckRecord):
+        return record
+    return CheckRecord(
+        name=record.name,
+        status=record.status,
+        required=getattr(record, "required", True),
+        message=record.message,
+        details={},
+    )
 
 
 def _group(record: Any, section: str, checks: tuple[CheckRecord, ...]) -> CheckGroup:

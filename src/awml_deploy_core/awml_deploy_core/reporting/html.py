@@ -78,6 +78,8 @@ def _sections(report: Report) -> Iterator[str]:
             for part in report.export
         ]
         yield section("Export", [html_table(("component", "file", "size", "time"), rows)])
+    if report.engines is not None:
+        yield section("Engines", [facts_table(engine.model_dump(mode="json")) for engine in report.engines])
     if report.facts is not None:
         yield section("Facts", [facts_table(report.facts)])
     yield _provenance(report)

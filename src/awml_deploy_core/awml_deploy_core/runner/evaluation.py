@@ -137,6 +137,8 @@ class _Surroundings:
             "model": bundle.family.dump_config(bundle.config),
             "options": {**deploy.runtime.options, **deploy.evaluation.options},
             "num_threads": deploy.runtime.num_threads,
+            # Decides the precision of engines.
+            "export": deploy.export.model_dump(mode="json"),
             "datasets": datasets,
             "packages": {**plugin_versions(FAMILIES), **installed_versions(PACKAGES)},
         }
