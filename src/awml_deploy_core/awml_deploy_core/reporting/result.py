@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from awml_deploy_core.evaluation import PrecisionRecall
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
@@ -154,6 +155,19 @@ class ReplayRecord(Record):
     checks: tuple[CheckRecord, ...]
 
 
+class AccuracyRecord(Record):
+    """Detections matched to ground truth."""
+
+    max_range: float
+    """Boxes at least this far from the origin of the cloud's frame [m] are left out."""
+    min_points: int
+    """Ground truth on fewer LiDAR points is left out."""
+    matched: PrecisionRecall
+    """Of the boxes that remain, at the score thresholds of the model bundle."""
+    status: StatusText
+    checks: tuple[CheckRecord, ...]
+
+
 class ErrorRecord(Record):
     """The error that ended a command."""
 
@@ -186,6 +200,8 @@ class Report(Record):
     evaluation: EvaluationRecord | None = None
     inference: InferenceRecord | None = None
     replay: ReplayRecord | None = None
+    accuracy: AccuracyRecord | None = None
+    """None where nothing is known of what is there."""
     facts: Mapping[str, Any] | None = None
     """Result of commands that look and do not act, e.g. ``inspect``."""
     provenance: Mapping[str, Any] | None = None
