@@ -1,8 +1,8 @@
 """The whole CPU pipeline against the same model run eagerly, mmdet3d-style, in PyTorch.
 
 Ours: pillars (numba), ONNX Runtime on the exported model, scatter, decoding and NMS with the
-mmdet3d decoder. Peer: see mmdet3d_style.py. Same weights (from a seed), same cloud, same number of
-threads, in turn in one run; the boxes of both are compared.
+mmdet3d decoder. Peer: see mmdet3d_style.py. Same weights (those of the demo model), same cloud, same
+number of threads, in turn in one run; the boxes of both are compared.
 """
 
 from __future__ import annotations
@@ -23,23 +23,25 @@ from awml_deploy_core.export.onnx_exporter import OnnxExporter
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runtime.registry import load_backend
 from awml_deploy_core.runtime.session import SessionOptions, SessionSource
+from awml_deploy_lab.simulation.points import lidar_like_points
+from awml_extractors.centerpoint.checkpoint import load_checkpoint
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.extractor import CenterPointComponentExtractor
 from awml_extractors.centerpoint.pipeline import CenterPointPipeline
-from awml_extractors.centerpoint.seeded import seeded_model
 from awml_extractors.centerpoint.variants import parse_config
-from awml_extractors.datasets.synthetic import lidar_like_points
 
+CHECKPOINT = Path(__file__).resolve().parents[1] / "models" / "centerpoint_demo" / "checkpoint.pth"
+VARIANT = "demo"
 POINTS = 120_000
 ROUNDS = 15
 
 
-def run(variant: str = "demo", rounds: int = ROUNDS, threads: int = 0) -> dict[str, Any]:
-    """Measure one variant; milliseconds, ratio as peer over ours. ``threads`` 0 leaves the choice open."""
+def run(rounds: int = ROUNDS, threads: int = 0) -> dict[str, Any]:
+    """Measure; milliseconds, ratio as peer over ours. ``threads`` 0 leaves the choice open."""
     if threads:
         torch.set_num_threads(threads)
-    config = parse_config({"variant": variant})
-    model = seeded_model(config, seed=0)
+    config = parse_config({"variant": VARIANT})
+    model = load_checkpoint(config, CHECKPOINT)
     cloud = lidar_like_points(POINTS)
     frame = PointCloudFrame.single(PointColumns.from_array(cloud))
     peer = EagerCenterPoint(model)
@@ -58,7 +60,7 @@ def run(variant: str = "demo", rounds: int = ROUNDS, threads: int = 0) -> dict[s
         times = measure.interleaved({"ours": infer, "peer": lambda: peer(cloud)}, rounds, warm_up=0)
     return {
         "benchmark": "pipeline",
-        "variant": variant,
+        "variant": VARIANT,
         "points": POINTS,
         "rounds": rounds,
         "threads": threads or torch.get_num_threads(),
@@ -104,11 +106,10 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", type=Path, help="also write the result to this file")
-    parser.add_argument("--variant", default="demo", help="a CenterPoint variant (default: demo)")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--threads", type=int, default=0, help="0: each runtime's own choice")
     options = parser.parse_args()
-    measure.write_json(run(options.variant, options.rounds, options.threads), options.json)
+    measure.write_json(run(options.rounds, options.threads), options.json)
     return 0
 
 

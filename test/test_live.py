@@ -14,7 +14,7 @@ from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.live import LiveSettings, Recording, play_live, read_recording, replay_record
 from awml_extractors.datasets.bag_writer import StampedCloud, write_cloud_bag
-from awml_extractors.datasets.synthetic import SyntheticScene
+from awml_extractors.datasets.samples import open_samples
 
 PARAMETERS = ROOT / "config" / "centerpoint" / "node.param.yaml"
 
@@ -46,8 +46,11 @@ def test_the_same_bag_twice_gives_the_same_bits(bundle: Path, short_bag: Path, t
     assert all(same_bits(one[stamp], two[stamp]) for stamp in common)
 
 
-def test_bad_clouds_are_counted_and_the_node_goes_on(bundle: Path, tmp_path: Path) -> None:
-    good = SyntheticScene(3).sweep(0).points
+def test_bad_clouds_are_counted_and_the_node_goes_on(bundle: Path, short_bag: Path, tmp_path: Path) -> None:
+    columns = open_samples(str(short_bag))[0].input.sweeps[0].columns
+    good = np.zeros(len(columns), POINT_XYZIRC)
+    for name in ("x", "y", "z", "intensity"):
+        good[name] = getattr(columns, name)
     nowhere = good.copy()
     nowhere["x"] = np.nan
     unknown = np.zeros(100, [("range", "<f4"), ("ring", "<u2")])

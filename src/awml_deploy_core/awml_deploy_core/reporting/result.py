@@ -161,7 +161,7 @@ class AccuracyRecord(Record):
     max_range: float
     """Boxes at least this far from the origin of the cloud's frame [m] are left out."""
     min_points: int
-    """Ground truth on fewer LiDAR points is left out."""
+    """Ground truth on fewer LiDAR points is left out, and so are detections of it."""
     matched: PrecisionRecall
     """Of the boxes that remain, at the score thresholds of the model bundle."""
     status: StatusText

@@ -12,10 +12,12 @@ from awml_deploy_core.errors import EvaluationError
 from awml_deploy_core.evaluation import Counts, EvaluatedFrame
 from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.reporting import Report
-from awml_deploy_core.reporting.accuracy import accuracy_record
+from awml_deploy_core.reporting.accuracy import AccuracyLimits, accuracy_record
 from awml_deploy_core.reporting.result import AccuracyRecord
 from awml_deploy_core.reporting.terminal import print_report
 from awml_deploy_core.runner.reports import make_report
+
+LIMITS = AccuracyLimits(max_range=51.2, min_points=5)
 
 
 def boxes(xs: Sequence[float], labels: Sequence[int]) -> Detections:
@@ -41,7 +43,7 @@ def frame(sample_id: str = "0") -> EvaluatedFrame:
 
 
 def record(min_recall: Mapping[str, float], frames: Sequence[EvaluatedFrame]) -> AccuracyRecord:
-    return accuracy_record(frames, max_range=51.2, min_points=5, min_recall=min_recall)
+    return accuracy_record(frames, LIMITS, min_recall)
 
 
 def shown(content: Report) -> str:
@@ -71,6 +73,23 @@ def test_too_little_recall_or_none_fails_and_says_why(floor: Mapping[str, float]
     assert accuracy.status == "failed"
     text = shown(make_report("demo", "name", accuracy=accuracy))
     assert f"failed  {message}" in text
+
+
+def test_who_finds_what_need_not_be_found_is_not_wrong() -> None:
+    there = boxes([5, 20, 50.5, -52], [0, 0, 0, 0])
+    truth = GroundTruth(there, np.array([50, 4, 50, 50], np.int32), np.arange(4, dtype=np.int32))
+    # Of few points; beyond the range but of what is within; the reverse; of nothing, within and beyond.
+    found = boxes([20.1, 51.4, -51, 30, 60], [0, 0, 0, 0, 0])
+    kept = LIMITS.apply(EvaluatedFrame("0", found, truth))
+    np.testing.assert_array_equal(kept.ground_truth.boxes.centers[:, 0], [5, 50.5])
+    np.testing.assert_allclose(kept.detections.centers[:, 0], [51.4, 30])
+
+
+def test_a_frame_that_was_limited_stays_as_it_is() -> None:
+    once = LIMITS.apply(frame())
+    twice = LIMITS.apply(once)
+    np.testing.assert_array_equal(once.detections.centers, twice.detections.centers)
+    np.testing.assert_array_equal(once.ground_truth.boxes.centers, twice.ground_truth.boxes.centers)
 
 
 def test_no_floor_is_no_pass() -> None:
