@@ -58,7 +58,8 @@ def _scale_last_layer(name: str, last: nn.Module, values: torch.Tensor) -> None:
     scaled = values * gain[:, None]
     if name == "heatmap":
         cells = min(_CELLS, scaled.shape[1] // 4)
-        shift = _THRESHOLD - scaled.topk(cells, dim=1).values[:, -1]
+        # Between two cells: on one, rounding would decide.
+        shift = _THRESHOLD - scaled.topk(cells + 1, dim=1).values[:, -2:].mean(dim=1)
     else:
         means = torch.zeros(len(scaled))
         chosen = _MEANS.get(name, ())
