@@ -21,7 +21,10 @@ from awml_deploy_ros.live import read_recording
 SWEEPS = 100
 TIMEOUT_S = 600.0
 """Of every wait for an event. It proves nothing: a busy machine takes ten times as long as a quiet one."""
-STAGES = ("decode", "voxelize", "encode", "scatter", "backbone_head", "decode_boxes", "nms", "publish")
+STAGES = (
+    *("decode", "tf_wait", "densify", "voxelize", "encode", "scatter"),
+    *("backbone_head", "decode_boxes", "nms", "publish"),
+)
 
 
 def png_size(path: Path) -> tuple[int, int]:
