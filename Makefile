@@ -66,6 +66,7 @@ bench: build ## benchmarks as ratios in one run, results as JSON
 
 references: build ## write the generated documents in docs/
 	$(WITH_ENV) python tools/config_reference.py
+	$(WITH_ENV) python tools/result_schema.py
 	$(WITH_ENV) python tools/ros_reference.py
 
 clean: ## remove everything that the other targets made

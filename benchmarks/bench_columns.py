@@ -23,7 +23,7 @@ from numpy.lib.recfunctions import structured_to_unstructured
 
 from awml_deploy_core.pointcloud2 import columns_of
 from awml_deploy_core.pointcloud2_fields import DATATYPES, POINT_XYZIRC, RecordField, fields_of
-from awml_extractors.datasets.synthetic import lidar_like_points
+from awml_deploy_lab.simulation.points import lidar_like_points
 
 POINTS = (120_000, 300_000)
 ROUNDS = 30

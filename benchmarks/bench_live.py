@@ -1,7 +1,7 @@
 """The node at 10 Hz for 60 s on clouds of 2 MB over DDS: losses, drops, latency, memory.
 
-The model is the demo variant with weights from a seed. Node, player and recorder are processes of
-their own. Absolute times belong to this machine; the counts and the memory do not.
+The model is the shipped demo model. Node, player and recorder are processes of their own. Absolute
+times belong to this machine; the counts and the memory do not.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ import numpy as np
 
 from awml_deploy_core.runner.deployment import DeploymentRunner
 from awml_deploy_core.runner.targets import load_target
+from awml_deploy_lab.simulation.bag import write_simulated_bag
+from awml_deploy_lab.simulation.drive import SimulatedDrive
+from awml_deploy_lab.simulation.lidar import LIDARS
+from awml_deploy_lab.simulation.parameters import HELD_OUT
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.domains import reserve_domain_id
 from awml_deploy_ros.live import LiveSettings, play_live, read_recording, replay_record
 from awml_deploy_ros.live.run import NODE_NAME
-from awml_extractors.centerpoint.seeded import write_checkpoint
-from awml_extractors.centerpoint.variants import parse_config
-from awml_extractors.datasets.bag_writer import write_cloud_bag
-from awml_extractors.datasets.synthetic import TOPIC, SyntheticScene
 
 SECONDS = 60
 RATE_HZ = 10.0
 SWEEPS = 100
-CONFIG = Path(__file__).resolve().parents[1] / "config" / "centerpoint"
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / "config" / "centerpoint"
+CHECKPOINT = ROOT / "models" / "centerpoint_demo" / "checkpoint.pth"
 WARM_UP_S = 10
 """Memory is judged from then on."""
 
@@ -42,11 +44,11 @@ def run(seconds: int = SECONDS, rate_hz: float = RATE_HZ) -> dict[str, Any]:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        write_checkpoint(parse_config({"variant": "demo"}), folder / "checkpoint.pth", seed=0)
-        overrides = [f"checkpoint_path={folder / 'checkpoint.pth'}", f"work_dir={folder}"]
+        overrides = [f"checkpoint_path={CHECKPOINT}", f"work_dir={folder}"]
         DeploymentRunner(load_target(CONFIG / "deploy.yaml", overrides)).export()
-        sweeps = SyntheticScene(0).sweeps(SWEEPS)
-        write_cloud_bag(folder / "bag", (sweep.cloud for sweep in sweeps), topic=TOPIC)
+        lidar = LIDARS["hdl64"]
+        drive = SimulatedDrive(0, HELD_OUT, lidar, duration=SWEEPS * lidar.period)
+        write_simulated_bag(folder / "bag", drive.sweeps(SWEEPS), drive.pose_at)
         source = CloudTopic.find(folder / "bag")
         loops = max(1, round(seconds * rate_hz / SWEEPS))
         settings = LiveSettings(folder / "bundle", CONFIG / "node.param.yaml", rate_hz=rate_hz, loops=loops)

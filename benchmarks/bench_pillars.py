@@ -18,9 +18,9 @@ import measure
 import numpy as np
 
 from awml_deploy_core.points import PointCloudFrame, PointColumns
+from awml_deploy_lab.simulation.points import lidar_like_points
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.pillars import Voxelizer
-from awml_extractors.datasets.synthetic import lidar_like_points
 
 POINTS = 250_000
 ROUNDS = 40

@@ -63,10 +63,10 @@ def bundle(demo: DemoRun) -> Path:
 
 @pytest.fixture(scope="session")
 def short_bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty synthetic sweeps of 64 beams."""
+    """Two seconds of a simulated drive with 64 beams, most of which see the ground."""
     bag = tmp_path_factory.mktemp("bags") / "short"
-    command = [sys.executable, "-m", "awml_extractors.datasets.synthetic", str(bag), "--sweeps", "20"]
-    subprocess.run(command, check=True)
+    command = [sys.executable, "-m", "awml_deploy_lab.simulation.record", str(bag)]
+    subprocess.run([*command, "--seconds", "2", "--lidar", "hdl64"], check=True)
     return bag
 
 

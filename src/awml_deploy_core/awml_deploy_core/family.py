@@ -46,6 +46,11 @@ class ModelFamily(Protocol[ModelConfigT]):
     @property
     def name(self) -> str: ...
 
+    @property
+    def task(self) -> str:
+        """What its models do, by the name of what measures it: ``detection3d``."""
+        ...
+
     def parse_config(self, raw: Mapping[str, Any]) -> ModelConfigT:
         """Validate the ``model`` section of a deploy configuration.
 
@@ -104,10 +109,25 @@ class ModelFamily(Protocol[ModelConfigT]):
         """
         ...
 
-    def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
+    def open_samples(
+        self,
+        source: str,
+        limit: int | None = None,
+        *,
+        config: ModelConfigT | None = None,
+        num_past_sweeps: int = 0,
+        class_mapping: Mapping[str, str] | None = None,
+    ) -> Sequence[Sample]:
         """Samples of a cloud file, a folder of clouds, a rosbag2 (``PATH#topic``) or an info file.
 
         The sequence loads a sample when it is indexed.
+
+        Args:
+            source: Where the samples are.
+            limit: At most this many, from the start.
+            config: Whose classes the ground truth is given in; None takes those of the source.
+            num_past_sweeps: At most this many past sweeps a sample, where the source lists any.
+            class_mapping: Class of the model for each category of the source; None is the family's own.
 
         Raises:
             DatasetError, BagError, PointCloudError: The source is missing or malformed.

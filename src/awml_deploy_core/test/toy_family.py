@@ -126,6 +126,10 @@ class ToyFamily:
     def name(self) -> str:
         return "toy"
 
+    @property
+    def task(self) -> str:
+        return "detection3d"
+
     def parse_config(self, raw: Mapping[str, Any]) -> ToyConfig:
         try:
             return ToyConfig.model_validate(dict(raw))
@@ -180,7 +184,15 @@ class ToyFamily:
     ) -> ToyPipeline:
         return ToyPipeline(config, sessions, _threshold(options))
 
-    def open_samples(self, source: str, limit: int | None = None) -> ToySamples:
+    def open_samples(
+        self,
+        source: str,
+        limit: int | None = None,
+        *,
+        config: ToyConfig | None = None,
+        num_past_sweeps: int = 0,
+        class_mapping: Mapping[str, str] | None = None,
+    ) -> ToySamples:
         path = Path(source)
         if not path.exists():
             raise DatasetError(path, "no such file or folder")

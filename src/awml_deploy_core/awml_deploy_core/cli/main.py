@@ -7,13 +7,13 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from awml_deploy_core.cli import build, doctor, export, infer, inspect, run, selftest, verify
+from awml_deploy_core.cli import build, doctor, evaluate, export, infer, inspect, run, selftest, verify
 from awml_deploy_core.cli.options import add_common_options, log_settings
 from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 
-COMMANDS = (export, build, verify, run, infer, selftest, inspect, doctor)
+COMMANDS = (export, build, verify, evaluate, run, infer, selftest, inspect, doctor)
 
 _LOG = logging.getLogger(__name__)
 _EPILOG = (
@@ -79,7 +79,7 @@ def _run(argv: Sequence[str] | None) -> int:
 def _report_error(error: AwmlDeployError, args: argparse.Namespace) -> None:
     debug = logging.getLogger().isEnabledFor(logging.DEBUG)
     _LOG.error("%s", error, exc_info=error if debug else None, extra={"error": type(error).__name__})
-    if args.json:
+    if args.json or getattr(args, "junit", None) or getattr(args, "html", None):
         from awml_deploy_core.cli.output import emit_error
 
         try:

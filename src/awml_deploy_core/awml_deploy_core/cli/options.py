@@ -22,6 +22,12 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--log-format", choices=("text", "json"), help="form of log lines (default: text)")
 
 
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """Other forms of the result, for commands with a verdict."""
+    parser.add_argument("--html", metavar="OUT", help="write the result as one self-contained page to OUT")
+    parser.add_argument("--junit", metavar="OUT", help="write the checks as JUnit XML to OUT")
+
+
 def add_target(
     parser: argparse.ArgumentParser, what: str = "a deploy.yaml or the folder of a model bundle"
 ) -> None:

@@ -107,29 +107,42 @@ def emit_error(error: AwmlDeployError, args: argparse.Namespace) -> None:
 
 
 def check_destination(args: argparse.Namespace) -> None:
-    """Make the folder of ``--json``, so that a result cannot be lost at the end of long work.
+    """Make the folders of the files asked for, so that a result cannot be lost at the end of long work.
 
     Raises:
         ArtifactError: The result could not be written there.
     """
-    if not args.json or args.json == STDOUT:
-        return
-    path = Path(args.json)
-    with io_errors(path, "cannot be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
-            raise PermissionError(None, "is a folder" if path.is_dir() else "permission denied")
+    for path in _destinations(args):
+        with io_errors(path, "cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not os.access(path if path.exists() else path.parent, os.W_OK) or path.is_dir():
+                raise PermissionError(None, "is a folder" if path.is_dir() else "permission denied")
+
+
+def _destinations(args: argparse.Namespace) -> list[Path]:
+    """Every file that the command line asks for."""
+    asked = [args.json if args.json != STDOUT else None, *_other_forms(args).values()]
+    return [Path(path) for path in asked if path]
+
+
+def _other_forms(args: argparse.Namespace) -> dict[str, str]:
+    """Paths of ``--html`` and ``--junit``, of commands that have them."""
+    found = {form: getattr(args, form, None) for form in ("html", "junit")}
+    return {form: path for form, path in found.items() if path}
 
 
 def write_result(report: Report, args: argparse.Namespace, default: Path | None = None) -> None:
-    """Write the report as JSON to ``--json``, else to ``default`` if there is one."""
-    from awml_deploy_core.reporting import to_json, write_json
+    """Write the report as JSON to ``--json``, else to ``default`` if there is one, and in other forms."""
+    from awml_deploy_core.reporting import to_json, write_html, write_json, write_junit
 
     if args.json == STDOUT:
         _Stream(sys.stdout).write(to_json(report))
     elif path := Path(args.json) if args.json else default:
         write_json(report, path)
         _LOG.info("wrote report %s", path)
+    for form, place in _other_forms(args).items():
+        (write_html if form == "html" else write_junit)(report, Path(place))
+        _LOG.info("wrote report %s", place)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
-"""Run every configured step: export, build engines, verify."""
+"""Run every configured step: export, build engines, verify, evaluate."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
-from awml_deploy_core.cli.options import add_target, override
+from awml_deploy_core.cli.evaluate import add_restart, evaluation_sections
+from awml_deploy_core.cli.options import add_report_options, add_target, override
 from awml_deploy_core.cli.session import Sections, run_steps
 from awml_deploy_core.cli.verify import verification_sections
 from awml_deploy_core.exit_codes import ExitCode
@@ -19,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of this command."""
     add_target(parser, "a deploy.yaml")
     parser.add_argument("--checkpoint", metavar="FILE", help="weights, instead of the configured ones")
+    add_restart(parser)
+    add_report_options(parser)
 
 
 def execute(args: argparse.Namespace) -> ExitCode:
@@ -29,10 +32,15 @@ def execute(args: argparse.Namespace) -> ExitCode:
     """
     from awml_deploy_core.config import configured_steps
 
-    return run_steps(args, override("checkpoint_path", args.checkpoint), configured_steps, _work)
+    return run_steps(
+        args,
+        override("checkpoint_path", args.checkpoint),
+        configured_steps,
+        lambda runner, loaded: _work(runner, loaded, args),
+    )
 
 
-def _work(runner: DeploymentRunner, loaded: LoadedConfig) -> Sections:
+def _work(runner: DeploymentRunner, loaded: LoadedConfig, args: argparse.Namespace) -> Sections:
     from awml_deploy_core.config import Step, configured_steps
     from awml_deploy_core.errors import ConfigError
 
@@ -41,7 +49,7 @@ def _work(runner: DeploymentRunner, loaded: LoadedConfig) -> Sections:
         raise ConfigError(
             loaded.origin,
             "configures no step",
-            expected="export.mode other than none, or verification.enabled",
+            expected="export.mode other than none, verification.enabled, or evaluation.datasets",
         )
     sections: Sections = {}
     if Step.EXPORT in steps:
@@ -50,4 +58,9 @@ def _work(runner: DeploymentRunner, loaded: LoadedConfig) -> Sections:
         sections["engines"] = runner.build()
     if Step.VERIFY in steps:
         sections |= verification_sections(runner)
+    if Step.EVALUATE in steps:
+        evaluated = evaluation_sections(runner, loaded, args)
+        # The codes of verdicts rise with what is wrong.
+        worst = max(sections.get("exit_code", ExitCode.PASSED), evaluated["exit_code"])
+        sections |= {**evaluated, "exit_code": worst}
     return sections

@@ -36,7 +36,7 @@ def run_steps(
     """
     from awml_deploy_core.cli.output import check_destination, emit, progress_bar
     from awml_deploy_core.runner.deployment import DeploymentRunner
-    from awml_deploy_core.runner.reports import make_report
+    from awml_deploy_core.runner.reports import bundle_provenance, make_report
     from awml_deploy_core.runner.targets import load_target
 
     start = time.monotonic()
@@ -50,7 +50,12 @@ def run_steps(
     with progress_bar(quiet=fmt == "json") as progress:
         sections = work(DeploymentRunner(loaded, progress), loaded)
     report = make_report(
-        args.command, deploy.name, seconds=time.monotonic() - start, bundle=str(deploy.bundle), **sections
+        args.command,
+        deploy.name,
+        seconds=time.monotonic() - start,
+        bundle=str(deploy.bundle),
+        provenance=bundle_provenance(deploy.bundle),
+        **sections,
     )
     default = None if loaded.origin.is_dir() else deploy.report_dir / f"{args.command}.json"
     emit(report, args, default)

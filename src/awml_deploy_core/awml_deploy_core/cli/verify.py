@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from awml_deploy_core.cli.options import add_target, override
+from awml_deploy_core.cli.options import add_report_options, add_target, override
 from awml_deploy_core.cli.session import Sections, run_steps
 from awml_deploy_core.exit_codes import ExitCode
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-samples", type=int, metavar="N", help="how many samples; -1 is all")
     parser.add_argument("--reference", metavar="BACKEND:DEVICE", help="with --test: the scenario to run")
     parser.add_argument("--test", metavar="BACKEND:DEVICE", help="what is compared with --reference")
+    add_report_options(parser)
 
 
 def execute(args: argparse.Namespace) -> ExitCode:

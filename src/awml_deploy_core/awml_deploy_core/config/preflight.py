@@ -21,7 +21,8 @@ from awml_deploy_core.config.build_checks import check_build
 from awml_deploy_core.config.paths import Location
 from awml_deploy_core.config.scenarios import chosen_scenarios
 from awml_deploy_core.config.schema import DeployConfig
-from awml_deploy_core.config.verification import EndpointSection, ScenarioSection
+from awml_deploy_core.config.values import EndpointSection
+from awml_deploy_core.config.verification import ScenarioSection
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError, ParameterError
 from awml_deploy_core.family import ModelFamily
@@ -41,6 +42,7 @@ class Step(str, Enum):
     EXPORT = "export"
     BUILD = "build"
     VERIFY = "verify"
+    EVALUATE = "evaluate"
     INFER = "infer"
 
 
@@ -58,6 +60,8 @@ def configured_steps(config: DeployConfig) -> frozenset[Step]:
         steps.add(Step.BUILD)
     if config.verification.enabled:
         steps.add(Step.VERIFY)
+    if config.evaluation.enabled and config.evaluation.datasets:
+        steps.add(Step.EVALUATE)
     return frozenset(steps)
 
 
@@ -71,10 +75,12 @@ def check(
         yield from check_build(config, family, model, makes_bundle=Step.EXPORT in steps)
     if Step.VERIFY in steps:
         yield from _check_verification(config, family, model, makes_bundle=Step.EXPORT in steps)
+    if Step.EVALUATE in steps:
+        yield from _check_evaluation(config, family, model, makes_bundle=Step.EXPORT in steps)
     if Step.INFER in steps:
         yield from _check_inference(config, family)
-    if steps & {Step.VERIFY, Step.INFER} and family is not None and model is not None:
-        yield from _check_options(config, family, model, makes_bundle=Step.EXPORT in steps)
+    if steps & {Step.VERIFY, Step.EVALUATE, Step.INFER} and family is not None and model is not None:
+        yield from _check_options(config, family, model, steps)
 
 
 def _check_export(config: DeployConfig) -> Iterator[Problem]:
@@ -127,6 +133,38 @@ def _check_verification(
                     )
 
 
+def _check_evaluation(
+    config: DeployConfig, family: ModelFamily[Any] | None, model: Any, *, makes_bundle: bool
+) -> Iterator[Problem]:
+    section, here = config.evaluation, "evaluation"
+    if section.num_samples == 0:
+        yield (here, "num_samples"), "is 0, which measures nothing; use -1 for all"
+    if not section.datasets:
+        yield (here, "datasets"), "is empty; name info files, bags, clouds or folders of clouds"
+    for index, dataset in enumerate(section.datasets):
+        options = {"num_past_sweeps": dataset.num_past_sweeps, "class_mapping": dataset.class_mapping}
+        place = (here, "datasets", index, "source")
+        yield from _source(place, dataset.source, family, config=model, **options)
+    if not section.backends:
+        yield (here, "backends"), "is empty; name at least one"
+    names = [str(backend) for backend in section.backends]
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield (here, "backends"), f"{name} is there {count} times"
+    for index, backend in enumerate(section.backends):
+        unknown = backend.backend not in available_backends()
+        if (problem := _backend(backend)) and (backend.required or unknown):
+            hint = "" if unknown else " (or set required: false to skip it where it cannot run)"
+            yield (here, "backends", index), problem + hint
+    for index, floor in enumerate(section.floors):
+        for name in floor.backends:
+            if name.partition(":")[0] not in available_backends():
+                text = f"{name} is no backend (evaluated: {', '.join(names)})"
+                yield (here, "floors", index, "backends"), text
+    needed = [backend for backend in section.backends if backend.required]
+    yield from _artifacts(config, list(needed), makes_bundle=makes_bundle)
+
+
 def _check_inference(config: DeployConfig, family: ModelFamily[Any] | None) -> Iterator[Problem]:
     runtime = config.runtime
     endpoint = EndpointSection(backend=runtime.backend, device=runtime.device)
@@ -140,10 +178,10 @@ def _check_inference(config: DeployConfig, family: ModelFamily[Any] | None) -> I
 
 
 def _check_options(
-    config: DeployConfig, family: ModelFamily[Any], model: Any, *, makes_bundle: bool
+    config: DeployConfig, family: ModelFamily[Any], model: Any, steps: frozenset[Step]
 ) -> Iterator[Problem]:
     """Run-time options against the model that runs: that of a bundle on disk, unless a new one is made."""
-    if not makes_bundle and config.bundle.is_dir():
+    if Step.EXPORT not in steps and config.bundle.is_dir():
         try:
             bundle = ModelBundle.open(config.bundle, verify=False)
         except AwmlDeployError:
@@ -151,11 +189,15 @@ def _check_options(
             pass
         else:
             family, model = bundle.family, bundle.config
-    try:
-        family.check_options(model, config.runtime.options)
-    except ParameterError as error:
-        for problem in error.problems or (str(error),):
-            yield ("runtime", "options"), problem
+    given = [(("runtime", "options"), config.runtime.options)]
+    if Step.EVALUATE in steps:
+        given.append((("evaluation", "options"), config.evaluation.options))
+    for place, options in given:
+        try:
+            family.check_options(model, options)
+        except ParameterError as error:
+            for problem in error.problems or (str(error),):
+                yield place, problem
 
 
 def _scenario(location: Location, scenario: ScenarioSection) -> Iterator[Problem]:
@@ -207,11 +249,13 @@ def _checkpoint(config: DeployConfig, user: str) -> Iterator[Problem]:
         yield location, f"is empty: {path}"
 
 
-def _source(location: Location, source: str, family: ModelFamily[Any] | None) -> Iterator[Problem]:
+def _source(
+    location: Location, source: str, family: ModelFamily[Any] | None, **options: Any
+) -> Iterator[Problem]:
     if family is None:
         return
     try:
-        if len(family.open_samples(source, 1)) == 0:
+        if len(family.open_samples(source, 1, **options)) == 0:
             yield location, f"holds no samples: {source}"
     except AwmlDeployError as error:
         yield location, str(error)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from awml_deploy_core.artifacts.manager import ONNXRUNTIME, PYTORCH
 from awml_deploy_core.config.schema import DeployConfig
-from awml_deploy_core.config.verification import EndpointSection, ScenarioSection
+from awml_deploy_core.config.values import EndpointSection
+from awml_deploy_core.config.verification import ScenarioSection
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.runtime.registry import available_backends, load_backend

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from awml_deploy_core.config.fields import ConfigPath, Device, Name, SampleSource, Section
+from awml_deploy_core.config.evaluation_schema import EvaluationSection
 from awml_deploy_core.config.tensorrt_schema import TensorRTSection
+from awml_deploy_core.config.values import ConfigPath, Device, Name, SampleSource, Section
 from awml_deploy_core.config.verification import ExportMode, VerificationSection
 
 
@@ -106,6 +107,7 @@ class DeployConfig(Section):
     export: ExportSection = ExportSection()
     runtime: RuntimeSection = RuntimeSection()
     verification: VerificationSection = VerificationSection()
+    evaluation: EvaluationSection = EvaluationSection()
     infer: InferSection = InferSection()
     logging: LoggingSection = LoggingSection()
 

@@ -6,32 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from awml_deploy_core.config.fields import Device, NonNegative, SampleSource, Section
+from awml_deploy_core.config.values import EndpointSection, NonNegative, SampleSource, Section
 
 Precision = Literal["fp32", "tf32", "fp16", "int8"]
 Level = Literal["probe", "component", "chain", "boxes"]
 ExportMode = Literal["onnx", "trt", "both", "none"]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class EndpointSection(Section):
-    """One side of a scenario. The short form `backend:device` is accepted too."""
-
-    backend: str
-    """Entry-point name of the backend."""
-    device: Device = "cpu"
-    """`cpu`, `cuda` or `cuda:N`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        backend, _, device = value.partition(":")
-        return {"backend": backend, "device": device or "cpu"}
-
-    def __str__(self) -> str:
-        return f"{self.backend}:{self.device}"
 
 
 class ScenarioSection(Section):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from awml_deploy_core.detections import Detections
+from awml_deploy_core.evaluation.footprint import box_corners as box_corners
 from awml_deploy_core.points import PointColumns
 
 _EXTENT_PERCENTILES = (0.3, 99.7)
@@ -50,19 +50,3 @@ class BevView:
             for lacking in [max(0.0, narrowest - (high - low)) / 2]
         )
         return cls(x, y)
-
-
-def box_corners(boxes: Detections) -> npt.NDArray[np.float64]:
-    """Corners of every box seen from above.
-
-    Returns:
-        float64 [N, 4, 2]: front left, rear left, rear right, front right [m].
-    """
-    half = boxes.sizes[:, None, :2].astype(np.float64) / 2
-    local = half * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
-    cos, sin = np.cos(boxes.yaws)[:, None], np.sin(boxes.yaws)[:, None]
-    rotated = np.stack(
-        [cos * local[..., 0] - sin * local[..., 1], sin * local[..., 0] + cos * local[..., 1]], axis=-1
-    )
-    found: npt.NDArray[np.float64] = rotated + boxes.centers[:, None, :2]
-    return found

@@ -7,10 +7,12 @@ from typing import Any
 
 from pydantic import Field
 
+from awml_deploy_core.evaluation import PrecisionRecall
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
-from awml_deploy_core.reporting.record import Record, StatusText
-from awml_deploy_core.reporting.verification_result import CheckRecord, VerificationRecord
+from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
+from awml_deploy_core.reporting.records import CheckRecord, Record, StatusText
+from awml_deploy_core.reporting.verification_result import VerificationRecord
 
 SCHEMA_VERSION = 1
 
@@ -109,6 +111,19 @@ class ReplayRecord(Record):
     checks: tuple[CheckRecord, ...]
 
 
+class AccuracyRecord(Record):
+    """Detections matched to ground truth."""
+
+    max_range: float
+    """Boxes at least this far from the origin of the cloud's frame [m] are left out."""
+    min_points: int
+    """Ground truth on fewer LiDAR points is left out, and so are detections of it."""
+    matched: PrecisionRecall
+    """Of the boxes that remain, at the score thresholds of the model bundle."""
+    status: StatusText
+    checks: tuple[CheckRecord, ...]
+
+
 class ErrorRecord(Record):
     """The error that ended a command."""
 
@@ -138,9 +153,14 @@ class Report(Record):
     engines: tuple[EngineBuildRecord, ...] | None = None
     selftest: SelftestRecord | None = None
     verification: VerificationRecord | None = None
+    evaluation: EvaluationRecord | None = None
     inference: InferenceRecord | None = None
     replay: ReplayRecord | None = None
+    accuracy: AccuracyRecord | None = None
+    """None where nothing is known of what is there."""
     facts: Mapping[str, Any] | None = None
     """Result of commands that look and do not act, e.g. ``inspect``."""
+    provenance: Mapping[str, Any] | None = None
+    """Where the bundle comes from, as its manifest says."""
     error: ErrorRecord | None = None
     exit_code: int = ExitCode.PASSED

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from awml_deploy_core.evaluation import Counts
 from awml_deploy_core.reporting.engines import engine_table, print_selftest
+from awml_deploy_core.reporting.evaluation_terminal import print_evaluation
 from awml_deploy_core.reporting.markup import plain, status_text
+from awml_deploy_core.reporting.records import CheckRecord
 from awml_deploy_core.reporting.result import (
+    AccuracyRecord,
     InferenceRecord,
     LatencyRecord,
     ReplayRecord,
@@ -29,10 +33,14 @@ def print_report(report: Report, console: Console) -> None:
         print_selftest(report.selftest, console)
     if report.verification is not None:
         print_verification(report.verification, console)
+    if report.evaluation is not None:
+        print_evaluation(report.evaluation, console)
     if report.inference is not None:
         _print_inference(report.inference, console)
     if report.replay is not None:
         _print_replay(report.replay, console)
+    if report.accuracy is not None:
+        _print_accuracy(report.accuracy, console)
     if report.bundle and (report.export is not None or report.engines is not None):
         console.print(f"bundle: {report.bundle}", markup=False, soft_wrap=True)
 
@@ -84,7 +92,44 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
     )
     console.print(f"detections: {_counts(record.detections_by_class)}", markup=False, soft_wrap=True)
     console.print(latency_table(record.latencies))
-    for check in record.checks:
+    _print_checks(record.checks, console)
+
+
+def _print_accuracy(record: AccuracyRecord, console: Console) -> None:
+    matched = record.matched
+    console.print(
+        f"detections matched to ground truth at {matched.max_distance:g} m in {matched.num_frames} frames: "
+        f"boxes within {record.max_range:g} m, ground truth on at least {record.min_points} points, "
+        "score thresholds of the bundle",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(_accuracy_table(record))
+    _print_checks(record.checks, console)
+
+
+def _accuracy_table(record: AccuracyRecord) -> RenderableType:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table("class", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("ground truth", "detections", "matched", "precision", "recall"):
+        table.add_column(column, justify="right")
+    for name, counts in record.matched.classes.items():
+        table.add_row(plain(name), *_count_columns(counts))
+    table.add_section()
+    table.add_row("total", *_count_columns(record.matched.total), style="bold")
+    return table
+
+
+def _count_columns(counts: Counts) -> list[str]:
+    found = counts.true_positives
+    shares = ("-" if share is None else f"{share:.3f}" for share in (counts.precision, counts.recall))
+    return [str(found + counts.false_negatives), str(found + counts.false_positives), str(found), *shares]
+
+
+def _print_checks(checks: Sequence[CheckRecord], console: Console) -> None:
+    for check in checks:
         text = plain(f"{check.name}: {check.message}")
         console.print(f"  {status_text(check.status)}  {text}", soft_wrap=True)
 

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from awml_deploy_core.reporting.record import StatusText
+from awml_deploy_core.reporting.records import CheckRecord, StatusText
 from awml_deploy_core.reporting.verification_result import (
     BisectionRecord,
     BoxesRecord,
     BoxRecord,
-    CheckRecord,
     ScenarioRecord,
     TensorRecord,
     VerificationRecord,

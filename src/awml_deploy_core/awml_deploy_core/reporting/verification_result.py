@@ -7,17 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from awml_deploy_core.reporting.record import Record, StatusText
-
-
-class CheckRecord(Record):
-    """One check."""
-
-    name: str
-    status: StatusText
-    required: bool
-    message: str
-    details: Mapping[str, Any]
+from awml_deploy_core.reporting.records import CheckRecord, Record, StatusText
 
 
 class TensorRecord(Record):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.reporting.markup import plain, status_text
+from awml_deploy_core.reporting.records import CheckRecord
 from awml_deploy_core.reporting.verification_result import (
     BoxesRecord,
-    CheckRecord,
     ScenarioRecord,
     TensorRecord,
     VerificationRecord,

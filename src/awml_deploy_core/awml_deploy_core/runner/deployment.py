@@ -23,10 +23,12 @@ from awml_deploy_core.packages import plugin_versions
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
+from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
 from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord
 from awml_deploy_core.reporting.verification_build import verification_record
 from awml_deploy_core.reporting.verification_result import VerificationRecord
 from awml_deploy_core.runner.engines import build_engines, plan_engines
+from awml_deploy_core.runner.evaluation import run_evaluation
 from awml_deploy_core.runner.inference import run_inference
 from awml_deploy_core.runner.pipelines import assemble_pipeline, warn_if_foreign
 from awml_deploy_core.runner.selftest import Selftest
@@ -166,6 +168,28 @@ class DeploymentRunner:
         )
         result, probe_seconds = verifier.run(samples)
         return verification_record(result, section.samples, len(samples), probe_seconds)
+
+    def evaluate(self, *, restart: bool = False, pictures: Path | None = None) -> EvaluationRecord:
+        """Measure the configured backends on the configured data sets.
+
+        Args:
+            restart: Whether to forget the frames that earlier runs finished.
+            pictures: Folder for pictures of the best and worst frames.
+
+        Raises:
+            ArtifactError: There is no usable bundle, or results cannot be kept.
+            DatasetError, BagError: A data set is missing or malformed.
+            EvaluationError: There are no metrics for what the model does.
+        """
+        bundle = self._open_bundle()
+        return run_evaluation(
+            self._loaded,
+            bundle,
+            partial(self._open_endpoint, bundle),
+            self._progress,
+            restart=restart,
+            pictures=pictures,
+        )
 
     def infer(self, pictures: Path | None = None) -> InferenceRecord:
         """Run the configured backend over the configured source.

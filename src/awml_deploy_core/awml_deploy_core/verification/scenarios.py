@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from awml_deploy_core.config.verification import EndpointSection, Precision, ScenarioSection
+from awml_deploy_core.config.values import EndpointSection
+from awml_deploy_core.config.verification import Precision, ScenarioSection
 from awml_deploy_core.device import DeviceSpec
 
 

@@ -188,6 +188,23 @@ def test_replay_can_be_scored_by_stamp(recorded: Path) -> None:
         np.testing.assert_array_equal(found.track_ids, original.ground_truth.track_ids)
 
 
+def test_clouds_of_a_bag_get_the_ground_truth_beside_it(recorded: Path) -> None:
+    truths = ground_truth_by_stamp(recorded)
+    for source in (
+        f"{recorded}#{CLOUDS}",
+        f"{next(path for path in recorded.iterdir() if path.suffix != '.yaml')}#{CLOUDS}",
+    ):
+        samples = open_samples(source, class_names=("PEDESTRIAN", "CAR"))
+        assert len(samples) == 3
+        for sample in samples[0:2]:
+            assert sample.ground_truth is not None
+            assert sample.ground_truth.boxes.class_names == ("PEDESTRIAN", "CAR")
+            all_boxes = truths[sample.input.stamp_ns].boxes.count_by_class()
+            assert sample.ground_truth.boxes.count_by_class() == {
+                name: all_boxes[name] for name in ("PEDESTRIAN", "CAR")
+            }
+
+
 def test_bag_without_raw_clouds_and_with_other_names(tmp_path: Path) -> None:
     layout = BagLayout(cloud_topic="/points", lidar_frame="hesai", margin_ns=50_000_000)
     counts = write_simulated_bag(tmp_path / "bag", sweeps(2), pose_at, layout=layout)

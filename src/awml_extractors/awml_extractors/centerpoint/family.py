@@ -25,6 +25,10 @@ class CenterPointFamily:
     def name(self) -> str:
         return "centerpoint"
 
+    @property
+    def task(self) -> str:
+        return "detection3d"
+
     def parse_config(self, raw: Mapping[str, Any]) -> CenterPointConfig:
         """See :func:`awml_extractors.centerpoint.variants.parse_config`."""
         return variants.parse_config(raw)
@@ -69,11 +73,33 @@ class CenterPointFamily:
 
         return CenterPointPipeline(config, sessions, options)
 
-    def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
-        """Point clouds of a file, a folder, a rosbag2 or an info file."""
+    def open_samples(
+        self,
+        source: str,
+        limit: int | None = None,
+        *,
+        config: CenterPointConfig | None = None,
+        num_past_sweeps: int = 0,
+        class_mapping: Mapping[str, str] | None = None,
+    ) -> Sequence[Sample]:
+        """Point clouds of a file, a folder, a rosbag2 or an info file.
+
+        Without a mapping, categories named as a class of the model are that class, others what
+        ``AUTOWARE_CLASSES`` says.
+        """
+        from awml_extractors.datasets.info_file import AUTOWARE_CLASSES
         from awml_extractors.datasets.samples import open_samples
 
-        return open_samples(source, limit)
+        names = None if config is None else config.class_names
+        if class_mapping is None and names is not None:
+            class_mapping = {**AUTOWARE_CLASSES, **{name: name for name in names}}
+        return open_samples(
+            source,
+            limit,
+            num_past_sweeps=num_past_sweeps,
+            class_mapping=class_mapping,
+            class_names=names,
+        )
 
     def probes(self, config: CenterPointConfig) -> Sequence[Probe]:
         """See :func:`awml_extractors.centerpoint.probe.probes`."""

@@ -35,10 +35,10 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
     names of the detections follow from the options alone: they are those of the model and those
     that the remapper can give.
 
-    Every frame reports the stages :data:`STAGES` and these counts: those of
+    Every frame reports the stages :data:`STAGES` that it ran and these counts: those of
     :class:`~awml_extractors.centerpoint.pillars.PillarCounts`, ``boxes_decoded`` (before NMS),
     ``boxes_non_finite`` (dropped because the head gave NaN or infinity) and ``boxes``. A frame
-    without a point in range gives no boxes and does not run the sessions.
+    without a point in range gives no boxes and runs none of the stages after the first.
 
     Args:
         config: The variant.
@@ -126,8 +126,6 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
             pillars = self._voxelizer.voxelize(sample)
         counts = pillars.counts.as_dict()
         if not counts["pillars"]:
-            for stage in STAGES[1:]:
-                clock.add(stage, 0.0)
             empty = Detections.empty(self._remapper.class_names, has_velocity=self._config.has_twist)
             return empty, {**counts, "boxes_decoded": 0, "boxes_non_finite": 0, "boxes": 0}
         with clock.stage("encode"):

@@ -94,6 +94,22 @@ def ground_truth_by_stamp(
     return found
 
 
+def bag_ground_truth(
+    bag: Path,
+    class_mapping: Mapping[str, str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> dict[int, GroundTruth]:
+    """As :func:`ground_truth_by_stamp`, of a bag's folder or storage file; empty if it has none beside it.
+
+    Raises:
+        DatasetError: The info file beside it is malformed, or two samples have one stamp.
+    """
+    folder = bag if bag.is_dir() else bag.parent
+    if not folder.with_name(folder.name + BAG_INFO_ENDING).is_file():
+        return {}
+    return ground_truth_by_stamp(folder, class_mapping, class_names)
+
+
 @dataclass(frozen=True, eq=False)
 class InfoSamples(Sequence[Sample]):
     """One sample an entry, identified by its position and stamp [ns] like those of a bag."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
 
 from awml_deploy_core.errors import BagError, DatasetError
 from awml_deploy_core.family import Sample
+from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.pointcloud2 import DEFAULT_MAPPING, FieldMapping, columns_of
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_extractors.datasets.bag import CloudBag, CloudCursor, is_bag
-from awml_extractors.datasets.infos import INFO_ENDING, open_infos
+from awml_extractors.datasets.infos import INFO_ENDING, bag_ground_truth, open_infos
 from awml_extractors.datasets.kitti import read_kitti
 from awml_extractors.datasets.npy import read_npy
 from awml_extractors.datasets.nuscenes import read_nuscenes
@@ -90,7 +91,8 @@ def open_samples(
         limit: At most this many samples, from the start.
         mapping: Field names, for bags and PCD files.
         num_past_sweeps: As of :func:`open_infos`; samples of other sources have one sweep.
-        class_mapping: As of :func:`open_infos`; other sources have no ground truth.
+        class_mapping: As of :func:`open_infos`; also of a bag that has an info file beside it, whose
+            boxes its clouds get by their stamps. Other sources have no ground truth.
         class_names: As of :func:`open_infos`.
 
     Raises:
@@ -111,7 +113,11 @@ def open_samples(
                 class_mapping=class_mapping,
                 class_names=class_names,
             )[:limit]
-        return _open(parsed, limit, mapping)
+        samples = _open(parsed, limit, mapping)
+        if isinstance(samples, BagSamples):
+            truths = bag_ground_truth(samples.cursor.bag.path, class_mapping, class_names)
+            return replace(samples, truths=truths)
+        return samples
     except OSError as error:
         raise DatasetError(source, "cannot be read", got=error.strerror or error) from error
 
@@ -157,6 +163,8 @@ class BagSamples(Sequence[Sample]):
     cursor: CloudCursor
     indices: range
     mapping: FieldMapping = DEFAULT_MAPPING
+    truths: Mapping[int, GroundTruth] = field(default_factory=dict)
+    """Ground truth by header stamp [ns], of those that have any."""
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -167,11 +175,12 @@ class BagSamples(Sequence[Sample]):
     def __getitem__(self, index: slice) -> Sequence[Sample]: ...
     def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
         if isinstance(index, slice):
-            return BagSamples(self.cursor, self.indices[index], self.mapping)
+            return replace(self, indices=self.indices[index])
         cloud = self.cursor.read(self.indices[index])
         columns = columns_of(cloud.message, self.mapping)
         frame = PointCloudFrame.single(columns, cloud.frame_id, cloud.stamp_ns)
-        return Sample(f"{cloud.index:06d}_{cloud.stamp_ns}", frame)
+        truth = self.truths.get(cloud.stamp_ns)
+        return Sample(f"{cloud.index:06d}_{cloud.stamp_ns}", frame, truth)
 
 
 def _stem(path: Path) -> str:

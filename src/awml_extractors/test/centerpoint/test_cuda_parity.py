@@ -17,9 +17,10 @@ from awml_deploy_core.runtime.registry import load_backend
 
 pytest.importorskip("torch")
 
-from awml_extractors.centerpoint.seeded import write_checkpoint
+from random_clouds import random_points
+from random_weights import write_random_checkpoint
+
 from awml_extractors.centerpoint.variants import parse_config
-from awml_extractors.datasets.synthetic import lidar_like_points
 
 MODELS: dict[str, dict[str, Any]] = {
     "demo": {"variant": "demo"},
@@ -48,10 +49,10 @@ def backend(request: pytest.FixtureRequest) -> str:
 def test_cuda_agrees_with_the_cpu(backend: str, model: str, tmp_path: Path) -> None:
     config = parse_config(MODELS[model])
     checkpoint = tmp_path / "checkpoint.pth"
-    write_checkpoint(config, checkpoint, seed=0)
+    write_random_checkpoint(config, checkpoint, random_points(60_000, 0))
     (tmp_path / "clouds").mkdir()
     for seed in range(SAMPLES):
-        np.save(tmp_path / "clouds" / f"{seed}.npy", lidar_like_points(60_000, seed))
+        np.save(tmp_path / "clouds" / f"{seed}.npy", random_points(60_000, seed))
     deploy = {
         "name": "cuda_parity",
         "model": {"family": "centerpoint", **MODELS[model]},
@@ -75,7 +76,7 @@ def test_cuda_agrees_with_the_cpu(backend: str, model: str, tmp_path: Path) -> N
 
 
 def _assert_repeatable(bundle: Path, backend: str, checkpoint: Path) -> None:
-    columns = PointColumns.from_array(lidar_like_points(60_000, 0))
+    columns = PointColumns.from_array(random_points(60_000, 0))
     with open_pipeline(bundle, backend, "cuda", checkpoint=checkpoint) as pipeline:
         first, second = (pipeline.infer(PointCloudFrame.single(columns)).output for _ in range(2))
     assert len(first) > 10

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from head_encoding import convert_head_outputs
+from random_weights import random_model
 from torch import nn
 
 from awml_deploy_core.errors import ExportError
@@ -19,7 +20,6 @@ from awml_extractors.centerpoint.config import (
 )
 from awml_extractors.centerpoint.extractor import CenterPointComponentExtractor
 from awml_extractors.centerpoint.model import CenterPoint
-from awml_extractors.centerpoint.seeded import seeded_model
 from awml_extractors.centerpoint.specs import component_specs
 from awml_extractors.centerpoint.variants import parse_config
 
@@ -70,7 +70,7 @@ def test_head_writes_the_configured_convention_exactly(
     has_variance: bool, target: HeadConvention, head_kernel: int
 ) -> None:
     config = small(has_variance=has_variance, head_convention=target, head_kernel=head_kernel)
-    model = whole_numbers(seeded_model(config, 0))
+    model = whole_numbers(random_model(config))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     _, head = CenterPointComponentExtractor(config).extract(model)
     (canvas,) = head.sample_inputs

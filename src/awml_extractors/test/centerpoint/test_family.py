@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +114,28 @@ def test_samples_of_a_folder(family: CenterPointFamily, tmp_path: Path) -> None:
     samples = family.open_samples(str(tmp_path), 2)
     assert len(samples) == 2
     assert samples[0].input.num_points == 5
+
+
+def test_ground_truth_of_an_info_file_is_in_the_classes_of_the_model(
+    family: CenterPointFamily, tmp_path: Path
+) -> None:
+    np.zeros((3, 5), "<f4").tofile(tmp_path / "a.pcd.bin")
+    box = {"bbox_3d": [1.0, 2, 3, 4, 5, 6, 0.5]}
+    instances = [{**box, "bbox_label_3d": label} for label in range(3)]
+    points = {"lidar_path": "a.pcd.bin", "num_pts_feats": 5, "lidar2ego": np.eye(4).tolist()}
+    pose = {"timestamp": 1.0, "ego2global": np.eye(4).tolist(), "lidar_points": points}
+    past = {**pose, "timestamp": 0.9}
+    entries = [{**pose, "lidar_sweeps": [past], "instances": instances}]
+    metainfo = {"categories": {"CAR": 0, "motorcycle": 1, "barrier": 2}}
+    path = tmp_path / "infos.pkl"
+    path.write_bytes(pickle.dumps({"metainfo": metainfo, "data_list": entries}))
+    config = family.parse_config(SMALL)
+    (sample,) = family.open_samples(str(path), config=config, num_past_sweeps=1)
+    assert len(sample.input.sweeps) == 2
+    assert sample.ground_truth is not None
+    boxes = sample.ground_truth.boxes
+    assert boxes.class_names == config.class_names
+    assert [boxes.class_names[label] for label in boxes.labels] == ["CAR", "BICYCLE"]
+    (mapped,) = family.open_samples(str(path), config=config, class_mapping={"barrier": "BUS"})
+    assert mapped.ground_truth is not None
+    assert {name for name, n in mapped.ground_truth.boxes.count_by_class().items() if n} == {"BUS"}

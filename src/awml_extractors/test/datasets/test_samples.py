@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_clouds import FRAME_ID, random_cloud
 
 from awml_deploy_core.errors import BagError, DatasetError, PointCloudError
 from awml_extractors.datasets.bag_writer import write_cloud_bag
 from awml_extractors.datasets.samples import Source, open_samples
-from awml_extractors.datasets.synthetic import SyntheticScene
 
 KITTI = np.array([[1, 2, 3, 0.5]], "<f4")
 NUSCENES = np.array([[1, 2, 3, 100, 4]], "<f4")
@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("rosbags")
     path = tmp_path_factory.mktemp("bags") / "bag"
-    write_cloud_bag(path, (sweep.cloud for sweep in SyntheticScene(1).sweeps(3)), topic="/points")
+    write_cloud_bag(path, (random_cloud(index) for index in range(3)), topic="/points")
     return path
 
 
@@ -81,8 +81,8 @@ def test_bag_is_a_sequence_of_stamped_frames(bag: Path) -> None:
     first, last = samples[0], samples[-1]
     assert first.sample_id == "000000_1700000000000000000"
     assert last.input.stamp_ns - first.input.stamp_ns == 200_000_000
-    assert first.input.frame_id == "base_link_lidar"
-    expected = SyntheticScene(1).sweep(0).points
+    assert first.input.frame_id == FRAME_ID
+    expected = random_cloud(0).points
     np.testing.assert_array_equal(samples[0].input.sweeps[0].columns.x, expected["x"])
     assert [sample.sample_id for sample in samples] == [samples[i].sample_id for i in range(3)]
     assert samples[1:][0].sample_id == samples[1].sample_id

@@ -1,11 +1,11 @@
-"""Types of fields that several sections share."""
+"""Kinds of values that several sections of a deploy.yaml have."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from awml_deploy_core.config.paths import resolve_path, resolve_source
 from awml_deploy_core.device import DeviceSpec
@@ -31,3 +31,23 @@ class Section(BaseModel):
     """Base of all sections: immutable, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EndpointSection(Section):
+    """One side of a scenario. The short form `backend:device` is accepted too."""
+
+    backend: str
+    """Entry-point name of the backend."""
+    device: Device = "cpu"
+    """`cpu`, `cuda` or `cuda:N`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        backend, _, device = value.partition(":")
+        return {"backend": backend, "device": device or "cpu"}
+
+    def __str__(self) -> str:
+        return f"{self.backend}:{self.device}"

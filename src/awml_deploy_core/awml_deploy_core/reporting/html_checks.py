@@ -1,0 +1,49 @@
+"""Checks on the HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from awml_deploy_core.reporting.checks import CheckGroup, check_state
+from awml_deploy_core.reporting.html_parts import badge, details, html_table, paragraph, text
+from awml_deploy_core.reporting.records import CheckRecord
+
+_MOST_CAUSES = 100
+_FEW = 8
+
+
+def groups_table(groups: Sequence[CheckGroup]) -> str:
+    """One row a group: what the verdict is made of."""
+    states = ("passed", "failed", "skipped", "error")
+    rows = [
+        (
+            text(f"{group.section}: {group.name}"),
+            badge(group.status),
+            *(text(sum(check.status == state for check in group.checks)) for state in states),
+        )
+        for group in groups
+    ]
+    return html_table(("what", "verdict", *states), rows)
+
+
+def checks_table(checks: Sequence[CheckRecord]) -> str:
+    """All checks that did not pass; those that did are folded away if there are many."""
+    causes = [check for check in checks if check.status != "passed"]
+    passed = [check for check in checks if check.status == "passed"]
+    parts = [_rows(causes[:_MOST_CAUSES])] if causes else []
+    if len(causes) > _MOST_CAUSES:
+        parts.append(paragraph(f"and {len(causes) - _MOST_CAUSES} more, see the JSON report", "note"))
+    if passed:
+        table = _rows(passed)
+        parts.append(table if len(passed) <= _FEW else details(f"{len(passed)} checks passed", table))
+    return "".join(parts)
+
+
+def _rows(checks: Sequence[CheckRecord]) -> str:
+    rows = [(text(check.name), _state(check), text(check.message)) for check in checks]
+    return html_table(("check", "", "finding"), rows, text_columns=(0, 2))
+
+
+def _state(check: CheckRecord) -> str:
+    shown = badge(check.status)
+    return f"{shown} (required)" if check_state(check) != check.status else shown

@@ -1,0 +1,139 @@
+"""Verification, inference and replay on the HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from awml_deploy_core.reporting.html_checks import checks_table
+from awml_deploy_core.reporting.html_parts import (
+    badge,
+    details,
+    html_table,
+    paragraph,
+    picture,
+    section,
+    text,
+)
+from awml_deploy_core.reporting.result import InferenceRecord, LatencyRecord, ReplayRecord
+from awml_deploy_core.reporting.verification_result import (
+    BoxesRecord,
+    ScenarioRecord,
+    TensorRecord,
+    VerificationRecord,
+)
+
+_MOST_PICTURES = 20
+
+
+def verification_section(record: VerificationRecord) -> str:
+    """Every scenario: what differs first, tensors, checks."""
+    parts = [
+        f"<p>{badge(record.status)} {text(record.summary.partition(': ')[2])}</p>",
+        paragraph(f"{record.num_samples} samples of {', '.join(record.samples)}", "faint"),
+    ]
+    for scenario in record.scenarios:
+        parts += _scenario(scenario)
+    if record.checks:
+        parts += ["<h3>Bundle and boxes at known places</h3>", checks_table(record.checks)]
+    return section("Verification", parts)
+
+
+def _scenario(record: ScenarioRecord) -> Iterator[str]:
+    yield f"<h3>{text(record.name)} {badge(record.status)}</h3>"
+    required = "required" if record.required else "optional"
+    yield paragraph(
+        f"{record.test} against {record.reference}, {required}, {record.seconds:.1f} s; boxes: "
+        f"{record.boxes_matched} matched one to one, {record.boxes_unmatched} without a partner",
+        "faint",
+    )
+    if record.first_divergence:
+        yield paragraph(f"First divergence: {record.first_divergence}")
+    if record.tensors:
+        yield _tensors(record.tensors)
+    for bisection in record.bisections:
+        yield paragraph(f"Inside {bisection.component}: {bisection.message}")
+    if record.boxes is not None and record.boxes.evidence:
+        yield _evidence(record.boxes)
+    yield checks_table(record.checks)
+
+
+def _tensors(tensors: Sequence[TensorRecord]) -> str:
+    rows = [
+        (
+            text(tensor.component),
+            text(tensor.tensor),
+            text(tensor.level),
+            _figure(tensor.relative),
+            _figure(tensor.max_abs),
+            str(tensor.checks),
+            badge(tensor.status),
+        )
+        for tensor in tensors
+    ]
+    columns = ("component", "tensor", "level", "relative", "max abs", "checks", "")
+    return html_table(columns, rows, text_columns=(0, 1, 2))
+
+
+def _evidence(boxes: BoxesRecord) -> str:
+    rows = [
+        (
+            text(box.sample),
+            text(box.side),
+            text(str(box.box.get("class"))),
+            f"{box.box.get('score', 0.0):.3f}",
+            text(f"{box.why}; {box.decision}" if box.decision else box.why),
+            text("borderline") if box.borderline else badge("failed"),
+        )
+        for box in boxes.evidence
+    ]
+    columns = ("sample", "side", "class", "score", "why it has no partner", "")
+    return html_table(columns, rows, text_columns=(0, 1, 2, 4))
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2e}"
+
+
+def inference_section(record: InferenceRecord) -> str:
+    """Latency and the first pictures."""
+    counts = ", ".join(f"{name} {count}" for name, count in record.detections_by_class.items()) or "none"
+    parts = [
+        paragraph(f"{len(record.frames)} frames of {record.source} on {record.backend}:{record.device}"),
+        paragraph(f"detections: {counts}"),
+        _latencies(record.latencies),
+    ]
+    parts += [paragraph(f"{frame.sample}: {frame.error}") for frame in record.frames if frame.error]
+    drawn = [frame for frame in record.frames if frame.picture][:_MOST_PICTURES]
+    if drawn:
+        pictures = "".join(
+            picture(frame.picture, f"{frame.sample}: {len(frame.detections)} boxes") for frame in drawn
+        )
+        parts.append(details(f"{len(drawn)} pictures", pictures))
+    return section("Inference", parts)
+
+
+def replay_section(record: ReplayRecord) -> str:
+    """Counts, latency and checks of a bag played into the node."""
+    parts = [
+        f"<p>{badge(record.status)}</p>",
+        paragraph(
+            f"{record.sent} clouds of {record.source} sent at {record.rate_hz:g} Hz, {record.received} "
+            f"received, {record.processed} processed on {record.backend}:{record.device}"
+        ),
+        checks_table(record.checks),
+        _latencies(record.latencies),
+        *(picture(path, path) for path in record.pictures[:_MOST_PICTURES]),
+    ]
+    return section("Replay", parts)
+
+
+def _latencies(records: Sequence[LatencyRecord]) -> str:
+    rows = [
+        (
+            text(record.stage),
+            *(f"{value:.2f}" for value in (record.p50, record.p95, record.p99, record.max)),
+            str(record.frames),
+        )
+        for record in records
+    ]
+    return html_table(("latency [ms]", "p50", "p95", "p99", "max", "frames"), rows)
