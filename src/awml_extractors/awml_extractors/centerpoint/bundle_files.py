@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.validation import problem_clauses
+from awml_extractors.bundle_yaml import read_yaml, ros_parameters, write_yaml
 from awml_extractors.centerpoint import autoware_node, class_remapper
-from awml_extractors.centerpoint.bundle_yaml import read_yaml, ros_parameters, write_yaml
 from awml_extractors.centerpoint.class_remapper import RemapRule
 from awml_extractors.centerpoint.config import (
     AUTOWARE_CONVENTION,
