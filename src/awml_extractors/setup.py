@@ -25,10 +25,15 @@ setup(
     ],
     extras_require={
         "bags": ["rosbags>=0.11"],
+        "images": ["pillow>=9.1"],
         "train": ["torch>=2.5"],
         "test": ["hypothesis", "pytest<9"],
     },
     entry_points={
-        "awml_deploy.models": ["centerpoint = awml_extractors.centerpoint.family:CenterPointFamily"],
+        "awml_deploy.models": [
+            "calibration_status = awml_extractors.calibration_status.family:CalibrationStatusFamily",
+            "centerpoint = awml_extractors.centerpoint.family:CenterPointFamily",
+            "yolox = awml_extractors.yolox.family:YoloxFamily",
+        ],
     },
 )

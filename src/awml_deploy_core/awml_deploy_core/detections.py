@@ -88,6 +88,10 @@ class Detections:
             self.has_velocity,
         )
 
+    def above(self, min_score: float) -> Detections:
+        """Boxes of this score or a better one."""
+        return self.select(np.flatnonzero(self.scores >= min_score))
+
     def count_by_class(self) -> dict[str, int]:
         """Number of boxes of every class, zeros included."""
         counts = np.bincount(self.labels, minlength=len(self.class_names))

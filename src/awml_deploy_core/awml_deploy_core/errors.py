@@ -91,6 +91,10 @@ class TransformError(AwmlDeployError):
     """A transform between two frames is malformed, or not known at a time."""
 
 
+class ImageError(AwmlDeployError):
+    """An image or the calibration of its camera is malformed or inconsistent."""
+
+
 class BagError(AwmlDeployError):
     """A rosbag is unreadable or lacks a topic."""
 

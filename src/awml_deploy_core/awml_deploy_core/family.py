@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
 from awml_deploy_core.errors import ConfigError, MissingDependencyError
-from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 
@@ -28,9 +27,9 @@ class Sample:
 
     sample_id: str
     input: Any
-    """What the family's pipeline takes, e.g. a PointCloudFrame."""
-    ground_truth: GroundTruth | None = None
-    """What is in it, where the source says so."""
+    """What the family's pipeline takes, e.g. a PointCloudFrame or an Image."""
+    ground_truth: Any = None
+    """What is in it, where the source says so: GroundTruth, GroundTruth2D or ClassLabel; else None."""
 
 
 ModelConfigT = TypeVar("ModelConfigT")
@@ -118,9 +117,10 @@ class ModelFamily(Protocol[ModelConfigT]):
         num_past_sweeps: int = 0,
         class_mapping: Mapping[str, str] | None = None,
     ) -> Sequence[Sample]:
-        """Samples of a cloud file, a folder of clouds, a rosbag2 (``PATH#topic``) or an info file.
+        """Samples of a source of the family's kind of input.
 
-        The sequence loads a sample when it is indexed.
+        For point clouds: a cloud file, a folder of clouds, a rosbag2 (``PATH#topic``) or an info
+        file. The sequence loads a sample when it is indexed.
 
         Args:
             source: Where the samples are.
@@ -130,7 +130,7 @@ class ModelFamily(Protocol[ModelConfigT]):
             class_mapping: Class of the model for each category of the source; None is the family's own.
 
         Raises:
-            DatasetError, BagError, PointCloudError: The source is missing or malformed.
+            DatasetError, BagError, PointCloudError, ImageError: The source is missing or malformed.
         """
         ...
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -15,3 +16,13 @@ def assets() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test assets at {folder}; set AWML_DEPLOY_TEST_ASSETS")
     return folder
+
+
+@pytest.fixture(scope="session")
+def photographs() -> tuple[Path, ...]:
+    """Colour photographs of several sizes that scikit-image ships; the package itself is not imported."""
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        pytest.skip("no photographs: scikit-image is not installed")
+    names = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
+    return tuple(Path(spec.origin).parent / "data" / name for name in names)

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import AwmlDeployError, ConfigError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.pipeline import InferencePipeline, StageLatencies
@@ -50,6 +48,7 @@ def run_inference(
 
     Raises:
         ArtifactError, MissingDependencyError: A picture cannot be drawn or written.
+        ConfigError: Pictures are asked for of samples that are not point clouds.
     """
     if pictures is not None:
         with io_errors(pictures, "folder cannot be made"):
@@ -71,7 +70,7 @@ def run_inference(
             continue
         finally:
             progress("infer", index + 1, len(samples))
-        kept = result.output.select(np.flatnonzero(result.output.scores >= min_score))
+        kept = result.output.above(min_score)
         counts.update(kept.count_by_class())
         latencies.append(result.latencies)
         frames.append(
@@ -95,7 +94,11 @@ def run_inference(
 
 
 def _draw(folder: Path, sample: Sample, detections: Detections) -> str:
-    frame: PointCloudFrame = sample.input
+    frame = sample.input
+    if not isinstance(frame, PointCloudFrame):
+        raise ConfigError(
+            "pictures", "can only be drawn of point clouds", got=type(frame).__name__, hint="Leave out --picture."
+        )
     path = folder / f"{sample.sample_id.replace('/', '_')}.png"
     write_bev(
         path, frame.sweeps[0].columns, detections, title=f"{sample.sample_id}: {len(detections)} boxes"

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.validation import problem_clauses
+from awml_extractors.bundle_names import OnnxFile
 from awml_extractors.bundle_yaml import read_yaml, ros_parameters, write_yaml
 from awml_extractors.centerpoint import autoware_node, class_remapper
 from awml_extractors.centerpoint.class_remapper import RemapRule
@@ -26,7 +27,6 @@ from awml_extractors.centerpoint.config import (
     AUTOWARE_CONVENTION,
     CenterPointConfig,
     HeadConvention,
-    OnnxFile,
     Positive,
     PositiveFloat,
     RawFeature,

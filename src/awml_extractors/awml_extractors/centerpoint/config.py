@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from awml_extractors.bundle_names import OnnxFile
 from awml_extractors.centerpoint.options import PostprocessOptions
 
 RawFeature = Literal["x", "y", "z", "intensity", "time_lag"]
@@ -40,9 +41,6 @@ Depth = Annotated[int, Field(gt=0, le=256)]
 """Layers of a stage, likewise."""
 Finite = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 PositiveFloat = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
-_NAME = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
-OnnxFile = Annotated[str, Field(pattern=rf"^({_NAME}/)*{_NAME}\.onnx$")]
-"""A path that stays inside the bundle and cannot be that of one of its other files."""
 
 _MAX_CELLS = 2**31
 """Cells of a canvas are counted in 32 bits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_extractors.datasets.bag import CloudBag, CloudCursor, is_bag
 from awml_extractors.datasets.infos import INFO_ENDING, bag_ground_truth, open_infos
 from awml_extractors.datasets.kitti import read_kitti
+from awml_extractors.datasets.natural_order import natural_order
 from awml_extractors.datasets.npy import read_npy
 from awml_extractors.datasets.nuscenes import read_nuscenes
 from awml_extractors.datasets.pcd import read_pcd
@@ -208,7 +208,7 @@ def _cloud_files(source: Source) -> list[tuple[Path, str]]:
             )
         return [(source.path, chosen)]
     found: dict[str, list[Path]] = {}
-    for path in sorted(source.path.iterdir(), key=_natural_order):
+    for path in sorted(source.path.iterdir(), key=natural_order):
         detected = _format_of(path) if path.is_file() else None
         if detected is not None:
             found.setdefault(detected, []).append(path)
@@ -225,9 +225,3 @@ def _cloud_files(source: Source) -> list[tuple[Path, str]]:
         )
     group = source.format if source.format in found else next(iter(found))
     return [(path, source.format or group) for path in found[group]]
-
-
-def _natural_order(path: Path) -> list[tuple[int, str]]:
-    """Sort key that puts 9.bin before 10.bin."""
-    parts = re.findall(r"(\d+)|(\D+)", path.name)
-    return [(int(digits), "") if digits else (-1, text) for digits, text in parts]

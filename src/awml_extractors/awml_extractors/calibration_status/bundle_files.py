@@ -1,0 +1,90 @@
+"""The metadata file of Autoware's ``autoware_calibration_status_classifier``.
+
+``ml_package_calibration_status_classifier.param.yaml`` is a ROS parameter file that Autoware's node
+reads; ``deploy_metadata.yaml`` carries what it cannot express, for tools.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from awml_deploy_core.errors import ArtifactError, ConfigError
+from awml_deploy_core.validation import problem_clauses
+from awml_extractors.axes import AxisRange
+from awml_extractors.bundle_yaml import read_yaml, ros_parameters, write_yaml
+from awml_extractors.calibration_status.config import CalibrationStatusConfig, parse_config
+from awml_extractors.single_onnx import find_onnx
+
+ML_PACKAGE = "ml_package_calibration_status_classifier.param.yaml"
+DEPLOY_METADATA = "deploy_metadata.yaml"
+
+_LOG = logging.getLogger(__name__)
+
+
+class _MlPackage(BaseModel):
+    """What this suite reads of the file; Autoware's node has further parameters."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    max_depth: float
+    dilation_size: int
+    height: list[int]
+    width: list[int]
+
+
+def write_bundle_files(config: CalibrationStatusConfig, folder: Path) -> None:
+    """Write both files, each whole or not at all.
+
+    Raises:
+        ArtifactError: A file cannot be written.
+    """
+    if config.batch_size != 1:
+        _LOG.info("Autoware's own node runs one image at a time; this graph has a batch of its own choice")
+    package = {
+        "max_depth": config.max_depth,
+        "dilation_size": config.dilation_size,
+        "height": _range(config.height),
+        "width": _range(config.width),
+        # Autoware's mask of the vehicle's own body; zeros turn it off, as training knows none.
+        "ego_box": [0.0] * 6,
+    }
+    write_yaml(folder / ML_PACKAGE, {"/**": {"ros__parameters": package}})
+    metadata = {
+        "class_names": list(config.class_names),
+        "channels": ["blue", "green", "red", "depth", "intensity"],
+        "batch_size": config.batch_size if isinstance(config.batch_size, int) else list(config.batch_size),
+    }
+    write_yaml(folder / DEPLOY_METADATA, metadata)
+
+
+def read_bundle(folder: Path) -> CalibrationStatusConfig | None:
+    """The configuration of a foreign bundle, or None if ``folder`` is not one of this family.
+
+    Raises:
+        ArtifactError: The metadata is unreadable or invalid, or there is not one ONNX file.
+    """
+    path = folder / ML_PACKAGE
+    if not path.is_file():
+        return None
+    try:
+        package = _MlPackage.model_validate(dict(ros_parameters(path)))
+    except ValidationError as error:
+        raise ArtifactError(path, "is invalid", problems=problem_clauses(error, _MlPackage)) from None
+    content: dict[str, Any] = {**package.model_dump(), "onnx_file": find_onnx(folder)}
+    metadata = folder / DEPLOY_METADATA
+    if metadata.is_file():
+        own = read_yaml(metadata)
+        keys = ("class_names", "batch_size")
+        content |= {key: own[key] for key in keys if isinstance(own, dict) and key in own}
+    try:
+        return parse_config(content)
+    except ConfigError as error:
+        raise ArtifactError(path, "is invalid", problems=error.problems or (str(error),)) from None
+
+
+def _range(axis: AxisRange) -> list[int]:
+    return [axis] * 3 if isinstance(axis, int) else list(axis)

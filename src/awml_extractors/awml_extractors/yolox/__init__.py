@@ -1,0 +1,1 @@
+"""YOLOX (opt, ELAN): 2D detection in camera images, for Autoware's tensorrt_yolox."""

@@ -1,0 +1,75 @@
+"""YOLOX as a model family (entry point ``yolox`` of ``awml_deploy.models``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor, SimpleComponentExtractor
+from awml_deploy_core.family import Sample
+from awml_deploy_core.pipeline import InferencePipeline
+from awml_deploy_core.runtime.session import Session
+from awml_extractors.yolox import bundle_files
+from awml_extractors.yolox import config as configuration
+from awml_extractors.yolox.config import YoloxConfig
+from awml_extractors.yolox.specs import component_spec
+
+if TYPE_CHECKING:
+    import torch
+
+
+class YoloxFamily:
+    """Implements :class:`awml_deploy_core.family.ModelFamily` for YOLOX."""
+
+    @property
+    def name(self) -> str:
+        return "yolox"
+
+    def parse_config(self, raw: Mapping[str, Any]) -> YoloxConfig:
+        """See :func:`awml_extractors.yolox.config.parse_config`."""
+        return configuration.parse_config(raw)
+
+    def dump_config(self, config: YoloxConfig) -> dict[str, Any]:
+        """Every key of the configuration, JSON-ready."""
+        return config.model_dump(mode="json")
+
+    def component_specs(self, config: YoloxConfig) -> tuple[ComponentSpec, ...]:
+        """``yolox``."""
+        return (component_spec(config),)
+
+    def load_model(self, config: YoloxConfig, checkpoint: Path) -> torch.nn.Module:
+        """See :func:`awml_extractors.yolox.checkpoint.load_checkpoint`."""
+        from awml_extractors.yolox.checkpoint import load_checkpoint
+
+        return load_checkpoint(config, checkpoint)
+
+    def extractor(self, config: YoloxConfig) -> ModelComponentExtractor:
+        """The whole network is the only component."""
+        return SimpleComponentExtractor(component_spec(config))
+
+    def write_bundle_files(self, config: YoloxConfig, folder: Path) -> None:
+        """The files of Autoware's node; see :mod:`awml_extractors.yolox.bundle_files`."""
+        bundle_files.write_bundle_files(config, folder)
+
+    def read_bundle(self, folder: Path) -> YoloxConfig | None:
+        """The configuration of an Autoware bundle, or None if ``folder`` is not one."""
+        return bundle_files.read_bundle(folder)
+
+    def check_options(self, config: YoloxConfig, options: Mapping[str, Any]) -> None:
+        """See :meth:`awml_extractors.yolox.options.YoloxOptions.merged`."""
+        config.options.merged(options)
+
+    def create_pipeline(
+        self, config: YoloxConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
+    ) -> InferencePipeline[Any, Any]:
+        """The pipeline from images to 2D detections."""
+        from awml_extractors.yolox.pipeline import YoloxPipeline
+
+        return YoloxPipeline(config, sessions, options)
+
+    def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
+        """See :func:`awml_extractors.datasets.coco.open_images`."""
+        from awml_extractors.datasets.coco import open_images
+
+        return open_images(source, limit)
