@@ -46,7 +46,9 @@ class Detections2D:
     @classmethod
     def empty(cls, class_names: tuple[str, ...]) -> Detections2D:
         """No boxes."""
-        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), class_names)
+        return cls(
+            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), class_names
+        )
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -29,7 +29,9 @@ class Image:
     def __post_init__(self) -> None:
         shape, dtype = self.pixels.shape, self.pixels.dtype
         if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-            raise ImageError("image", "wrong kind of pixels", got=f"{dtype} {shape}", expected="uint8 [H, W, 3]")
+            raise ImageError(
+                "image", "wrong kind of pixels", got=f"{dtype} {shape}", expected="uint8 [H, W, 3]"
+            )
 
     @property
     def height(self) -> int:

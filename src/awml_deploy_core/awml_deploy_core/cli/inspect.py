@@ -32,7 +32,7 @@ def execute(args: argparse.Namespace) -> ExitCode:
 
     folder: Path = args.target
     if not is_folder(folder):
-        folder = load_target(args.target, args.overrides).deploy.bundle
+        folder = load_target(args.target, args.overrides, None, args.model_config).deploy.bundle
     facts = inspect_bundle(folder)
     print_facts(facts, console(args))
     write_result(make_report(args.command, folder.name, bundle=str(folder), facts=facts), args)

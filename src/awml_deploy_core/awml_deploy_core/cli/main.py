@@ -7,13 +7,13 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from awml_deploy_core.cli import build, doctor, evaluate, export, infer, inspect, run, selftest, verify
+from awml_deploy_core.cli import build, doctor, evaluate, export, import_config, infer, inspect, run, selftest, verify
 from awml_deploy_core.cli.options import add_common_options, log_settings
 from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 
-COMMANDS = (export, build, verify, evaluate, run, infer, selftest, inspect, doctor)
+COMMANDS = (export, build, verify, evaluate, run, infer, selftest, inspect, import_config, doctor)
 
 _LOG = logging.getLogger(__name__)
 _EPILOG = (
@@ -28,7 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="awml-deploy", description=__doc__, epilog=_EPILOG)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in COMMANDS:
-        name = module.__name__.rpartition(".")[2]
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
         description = (module.__doc__ or "").strip()
         command = commands.add_parser(
             name, help=description.splitlines()[0], description=description, epilog=_EPILOG

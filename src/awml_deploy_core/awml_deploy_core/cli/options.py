@@ -32,7 +32,10 @@ def add_target(
     parser: argparse.ArgumentParser, what: str = "a deploy.yaml or the folder of a model bundle"
 ) -> None:
     """The positional argument and ``--set``."""
-    parser.add_argument("target", type=Path, metavar="TARGET", help=what)
+    parser.add_argument("target", type=Path, metavar="TARGET", help=f"{what}, or AWML's deploy_config.py")
+    parser.add_argument(
+        "--model-config", type=Path, metavar="FILE", help="the model's own configuration, of AWML's file"
+    )
     parser.add_argument(
         "--set",
         dest="overrides",

@@ -41,7 +41,7 @@ def run_steps(
 
     start = time.monotonic()
     check_destination(args)
-    loaded = load_target(args.target, [*args.overrides, *overrides], steps)
+    loaded = load_target(args.target, [*args.overrides, *overrides], steps, args.model_config)
     deploy = loaded.deploy
     level, fmt = log_settings(args, deploy.logging.level, deploy.logging.format)
     configure_logging(level, fmt)

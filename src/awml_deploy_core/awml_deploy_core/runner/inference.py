@@ -97,7 +97,10 @@ def _draw(folder: Path, sample: Sample, detections: Detections) -> str:
     frame = sample.input
     if not isinstance(frame, PointCloudFrame):
         raise ConfigError(
-            "pictures", "can only be drawn of point clouds", got=type(frame).__name__, hint="Leave out --picture."
+            "pictures",
+            "can only be drawn of point clouds",
+            got=type(frame).__name__,
+            hint="Leave out --picture.",
         )
     path = folder / f"{sample.sample_id.replace('/', '_')}.png"
     write_bev(

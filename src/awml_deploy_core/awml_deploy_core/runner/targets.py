@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from awml_deploy_core.artifacts import ModelBundle
 from awml_deploy_core.artifacts.writer import recover_bundle
+from awml_deploy_core.awml_import import import_awml_config
 from awml_deploy_core.config import LoadedConfig, load_config, load_mapping
 from awml_deploy_core.config.preflight import StepSelector
 from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.files import io_errors
 
+PYTHON_ENDING = ".py"
+"""What AWML's deploy configurations end in."""
+
+_LOG = logging.getLogger(__name__)
+
 
 def load_target(
-    path: Path, overrides: Sequence[str] = (), steps: StepSelector | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    steps: StepSelector | None = None,
+    model_config: Path | None = None,
 ) -> LoadedConfig:
-    """Load the configuration of a deploy.yaml, or make one from a bundle folder.
+    """Load the configuration of a deploy.yaml, or make one from a bundle folder or AWML's file.
 
     Args:
         path: The file or folder.
         overrides: ``key.sub=value`` each.
         steps: Chooses the steps to check before they run.
+        model_config: The model's own configuration, only with AWML's deploy_config.py.
 
     Raises:
         ConfigError: The target is neither, or the configuration has problems.
         ArtifactError: The folder is no bundle, or a corrupt one.
     """
+    if model_config is not None and path.suffix != PYTHON_ENDING:
+        raise ConfigError("--model-config", "is only given with AWML's deploy_config.py", got=path)
     if is_folder(path):
         bundle = ModelBundle.open(path, verify=False)
         content = {
@@ -40,6 +53,13 @@ def load_target(
         return load_mapping(content, path, overrides, steps)
     if not path.exists():
         raise ConfigError(path, "does not exist", expected="a deploy.yaml or a bundle folder")
+    if path.suffix == PYTHON_ENDING:
+        imported = import_awml_config(path, model_config)
+        for warning in imported.warnings:
+            _LOG.warning("%s", warning)
+        unused = [key.key for key in imported.keys if key.state == "unused"]
+        _LOG.info("read AWML's %s; keys without counterpart: %s", path, ", ".join(unused) or "none")
+        return load_mapping(imported.content, path, overrides, steps)
     return load_config(path, overrides, steps)
 
 

@@ -18,6 +18,8 @@ from awml_extractors.calibration_status.specs import component_spec
 if TYPE_CHECKING:
     import torch
 
+    from awml_deploy_core.awml_import import AwmlModel, AwmlSource
+
 
 class CalibrationStatusFamily:
     """Implements :class:`awml_deploy_core.family.ModelFamily` for the classifier."""
@@ -73,3 +75,9 @@ class CalibrationStatusFamily:
         from awml_extractors.datasets.lidar_camera import open_lidar_camera
 
         return open_lidar_camera(source, limit)
+
+    def import_awml(self, source: AwmlSource) -> AwmlModel | None:
+        """See :func:`awml_extractors.calibration_status.awml.import_awml`."""
+        from awml_extractors.calibration_status.awml import import_awml
+
+        return import_awml(source)

@@ -102,7 +102,9 @@ class CalibrationStatusPipeline(InferencePipeline[LidarCameraFrame, Classificati
             result = Classification.from_logits(logits[0], self._config.class_names)
         return result, {"points_in": len(sample.cloud), "points_projected": projected}
 
-    def _padded(self, tensor: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def _padded(
+        self, tensor: np.ndarray[Any, np.dtype[np.float32]]
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The image alone, or with empty ones after it where the graph has a larger batch."""
         axis = self._session.spec.inputs[0].shape[0]
         least = axis.min if isinstance(axis, DynamicAxis) else axis

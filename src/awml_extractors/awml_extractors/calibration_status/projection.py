@@ -98,7 +98,10 @@ def make_input(
     patch_rows = np.repeat(rows, len(offset) ** 2) + np.tile(np.repeat(offset, len(offset)), len(rows))
     patch_columns = np.repeat(columns, len(offset) ** 2) + np.tile(offset, len(offset) * len(rows))
     inside = (
-        (patch_rows >= 0) & (patch_rows < image.height) & (patch_columns >= 0) & (patch_columns < image.width)
+        (patch_rows >= 0)
+        & (patch_rows < image.height)
+        & (patch_columns >= 0)
+        & (patch_columns < image.width)
     )
     target = patch_rows[inside], patch_columns[inside]
     result[3][target] = np.repeat(depths, len(offset) ** 2)[inside]

@@ -50,7 +50,9 @@ def rectified_camera_matrix(calibration: CameraCalibration, width: int, height: 
         ImageError: The distortion turns the image inside out.
     """
     u, v = np.meshgrid(np.linspace(0, width - 1, _GRID), np.linspace(0, height - 1, _GRID))
-    points = _undistort(_normalized(np.stack([u, v], axis=-1), calibration.camera_matrix), calibration.distortion)
+    points = _undistort(
+        _normalized(np.stack([u, v], axis=-1), calibration.camera_matrix), calibration.distortion
+    )
     left, right = points[:, 0, 0].max(), points[:, -1, 0].min()
     top, bottom = points[0, :, 1].max(), points[-1, :, 1].min()
     if not (right > left and bottom > top):

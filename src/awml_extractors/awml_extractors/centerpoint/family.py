@@ -17,6 +17,8 @@ from awml_extractors.centerpoint.metadata import metadata_problems
 if TYPE_CHECKING:
     import torch
 
+    from awml_deploy_core.awml_import import AwmlModel, AwmlSource
+
 
 class CenterPointFamily:
     """Implements :class:`awml_deploy_core.family.ModelFamily` for CenterPoint."""
@@ -118,3 +120,9 @@ class CenterPointFamily:
     ) -> list[str]:
         """See :func:`awml_extractors.centerpoint.metadata.metadata_problems`."""
         return metadata_problems(config, component, metadata)
+
+    def import_awml(self, source: AwmlSource) -> AwmlModel | None:
+        """See :func:`awml_extractors.centerpoint.awml.import_awml`."""
+        from awml_extractors.centerpoint.awml import import_awml
+
+        return import_awml(source)

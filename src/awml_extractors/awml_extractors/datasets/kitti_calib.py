@@ -45,7 +45,9 @@ def _read(path: Path) -> dict[str, npt.NDArray[np.float64]]:
         except ValueError as error:
             raise DatasetError(f"{path}:{number}", "not numbers", got=error) from None
         if not separator:
-            raise DatasetError(f"{path}:{number}", "no line of a calibration", got=line, expected="NAME: numbers")
+            raise DatasetError(
+                f"{path}:{number}", "no line of a calibration", got=line, expected="NAME: numbers"
+            )
     return matrices
 
 

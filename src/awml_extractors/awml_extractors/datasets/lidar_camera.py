@@ -133,7 +133,10 @@ def _kitti_frames(folder: Path) -> list[tuple[str, FrameLoader]]:
     absent = [name for name in _KITTI_FOLDERS if not (folder / name).is_dir()]
     if absent:
         raise DatasetError(
-            folder, "is not in KITTI's layout", got=f"no {', '.join(absent)}", expected=", ".join(_KITTI_FOLDERS)
+            folder,
+            "is not in KITTI's layout",
+            got=f"no {', '.join(absent)}",
+            expected=", ".join(_KITTI_FOLDERS),
         )
     clouds = sorted((folder / "velodyne").glob("*.bin"), key=natural_order)
     if not clouds:
@@ -182,7 +185,9 @@ def _cameras(entry: InfoNode) -> list[tuple[str, InfoNode]]:
 
 def _info_frame(path: Path, root: Path, entry: InfoNode, name: str, camera: InfoNode) -> LidarCameraFrame:
     distortion = (
-        camera.array("distortion_coefficients", (5,)) if "distortion_coefficients" in camera else np.zeros(5)
+        camera.array("distortion_coefficients", (5,))
+        if "distortion_coefficients" in camera
+        else np.zeros(5)
     )
     calibration_place = f"{camera.place}.cam2img"
     try:

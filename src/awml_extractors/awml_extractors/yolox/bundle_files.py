@@ -103,7 +103,9 @@ def read_bundle(folder: Path) -> YoloxConfig | None:
     try:
         return parse_config(content)
     except ConfigError as error:
-        raise ArtifactError(folder, "its metadata is invalid", problems=error.problems or (str(error),)) from None
+        raise ArtifactError(
+            folder, "its metadata is invalid", problems=error.problems or (str(error),)
+        ) from None
 
 
 def _read_labels(path: Path) -> list[str]:

@@ -38,7 +38,9 @@ def load_checkpoint(config: YoloxConfig, path: Path) -> Yolox:
     return model
 
 
-def _hints(config: YoloxConfig, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[str]:
+def _hints(
+    config: YoloxConfig, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]
+) -> Iterator[str]:
     if not expected.keys() & state.keys():
         yield "No entry has a name of YOLOX_opt_elan: this is a checkpoint of another network."
         return

@@ -18,6 +18,8 @@ from awml_extractors.yolox.specs import component_spec
 if TYPE_CHECKING:
     import torch
 
+    from awml_deploy_core.awml_import import AwmlModel, AwmlSource
+
 
 class YoloxFamily:
     """Implements :class:`awml_deploy_core.family.ModelFamily` for YOLOX."""
@@ -73,3 +75,9 @@ class YoloxFamily:
         from awml_extractors.datasets.coco import open_images
 
         return open_images(source, limit)
+
+    def import_awml(self, source: AwmlSource) -> AwmlModel | None:
+        """See :func:`awml_extractors.yolox.awml.import_awml`."""
+        from awml_extractors.yolox.awml import import_awml
+
+        return import_awml(source)

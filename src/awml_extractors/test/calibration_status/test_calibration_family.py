@@ -95,8 +95,10 @@ def test_graph_has_dynamic_batch_and_size(bundle: Path) -> None:
     import onnx
 
     graph = onnx.load(bundle / "calibration_status_classifier.onnx").graph
-    shapes = {t.name: [d.dim_param or d.dim_value for d in t.type.tensor_type.shape.dim] for t in
-              (*graph.input, *graph.output)}
+    shapes = {
+        t.name: [d.dim_param or d.dim_value for d in t.type.tensor_type.shape.dim]
+        for t in (*graph.input, *graph.output)
+    }
     assert shapes["input"][1] == 5
     assert all(isinstance(shapes["input"][axis], str) for axis in (0, 2, 3))
     assert isinstance(shapes["output"][0], str)
@@ -149,7 +151,10 @@ def test_rectification_can_be_left_out(bundle: Path, tmp_path: Path) -> None:
 def test_image_of_another_size(bundle: Path, tmp_path: Path) -> None:
     folder = write_kitti(tmp_path / "kitti", 1)
     write_image(folder / "image_2" / "000000.png", 64, 16)
-    with open_pipeline(bundle, "onnxruntime") as pipeline, pytest.raises(ImageError, match=r"16 px.*32\.\.400 px"):
+    with (
+        open_pipeline(bundle, "onnxruntime") as pipeline,
+        pytest.raises(ImageError, match=r"16 px.*32\.\.400 px"),
+    ):
         pipeline.infer(FAMILY.open_samples(str(folder))[0].input)
 
 

@@ -36,7 +36,9 @@ def test_straight_lines_become_straight() -> None:
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     line = np.stack([np.full(2000, 0.3), np.linspace(-0.6, 0.6, 2000)], axis=1)
     matrix = calibration.camera_matrix
-    drawn = np.rint(distort(line, calibration.distortion) * matrix[[0, 1], [0, 1]] + matrix[:2, 2]).astype(int)
+    drawn = np.rint(distort(line, calibration.distortion) * matrix[[0, 1], [0, 1]] + matrix[:2, 2]).astype(
+        int
+    )
     kept = drawn[(drawn >= 0).all(1) & (drawn[:, 0] < WIDTH) & (drawn[:, 1] < HEIGHT)]
     for offset in (-1, 0, 1):
         pixels[kept[:, 1], kept[:, 0] + offset] = 255

@@ -90,7 +90,7 @@ def test_both_backends_agree_on_photographs(
             actual, other = test.trace(image)
             assert np.array_equal(tap.inputs["yolox"]["images"], other.inputs["yolox"]["images"])
             a, b = (t.outputs["yolox"]["output"] for t in (tap, other))
-            assert np.abs(a - b).max() < 1e-4 * np.abs(a).max()
+            assert np.abs(a - b).max() < 5e-4 * np.abs(a).max()
             comparison = limits.compare(expected.output, actual.output)
             assert comparison, f"{path.name}: {comparison.message()}"
             boxes += len(expected.output)
@@ -144,7 +144,9 @@ def test_graph_of_a_fixed_batch_is_filled_up(bundle: Path) -> None:
 
 
 def test_bundle_files_are_autowares(bundle: Path) -> None:
-    parameters = yaml.safe_load((bundle / "ml_package_yolox.param.yaml").read_text())["/**"]["ros__parameters"]
+    parameters = yaml.safe_load((bundle / "ml_package_yolox.param.yaml").read_text())["/**"][
+        "ros__parameters"
+    ]
     assert parameters["precision"] == "fp16"
     assert (parameters["score_threshold"], parameters["nms_threshold"]) == (0.35, 0.7)
     labels = (bundle / "label.txt").read_text().splitlines()
@@ -164,7 +166,11 @@ def test_foreign_bundle(tmp_path: Path) -> None:
     (tmp_path / "any.onnx").touch()
     found = FAMILY.read_bundle(tmp_path)
     assert found is not None
-    assert (found.class_names, found.onnx_file, found.input_size) == (("CAR", "BUS"), "any.onnx", (960, 960))
+    assert (found.class_names, found.onnx_file, found.input_size) == (
+        ("CAR", "BUS"),
+        "any.onnx",
+        (960, 960),
+    )
     assert (found.options.decoder, found.options.score_threshold) == ("autoware", 0.5)
     file.write_text(yaml.safe_dump({"/**": {"ros__parameters": {"score_threshold": 5.0}}}))
     with pytest.raises(ArtifactError, match="score_threshold"):

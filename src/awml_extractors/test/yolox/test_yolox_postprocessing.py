@@ -28,7 +28,9 @@ def output(**cells: list[float]) -> np.ndarray:
     return result
 
 
-def decode(values: np.ndarray, threshold: float = 0.1, every_class: bool = False) -> list[tuple[object, ...]]:
+def decode(
+    values: np.ndarray, threshold: float = 0.1, every_class: bool = False
+) -> list[tuple[object, ...]]:
     found = Decoder(CONFIG).decode(values, threshold, every_class=every_class)
     return [
         (box.tolist(), pytest.approx(score), label)
@@ -61,11 +63,15 @@ def test_score_has_to_exceed_the_threshold() -> None:
 
 @pytest.mark.parametrize("bad", [[0, 0, 200, 0], [math.nan, 0, 0, 0], [0, math.inf, 0, 0]])
 def test_boxes_that_are_not_finite_are_counted(bad: list[float]) -> None:
-    found = Decoder(CONFIG).decode(output(c1=[*bad, 1, 1, 0], c2=[0, 0, 0, 0, 1, 1, 0]), 0.1, every_class=False)
+    found = Decoder(CONFIG).decode(
+        output(c1=[*bad, 1, 1, 0], c2=[0, 0, 0, 0, 1, 1, 0]), 0.1, every_class=False
+    )
     assert (len(found), found.num_non_finite) == (1, 1)
 
 
-BOXES = hnp.arrays(np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.integers(0, 40).map(float))
+BOXES = hnp.arrays(
+    np.float32, st.tuples(st.integers(0, 30), st.just(4)), elements=st.integers(0, 40).map(float)
+)
 
 
 @settings(deadline=None)

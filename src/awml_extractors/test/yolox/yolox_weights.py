@@ -29,7 +29,9 @@ def make_model(raw: dict[str, Any], seed: int = 0) -> Yolox:
             module.momentum = None
     with torch.no_grad():
         # Statistics of one noisy image, so that what follows every layer is of order one.
-        model.train()(nn.functional.interpolate(torch.rand(2, 3, 10, 10) * 255, tuple(model.config.input_size)))
+        model.train()(
+            nn.functional.interpolate(torch.rand(2, 3, 10, 10) * 255, tuple(model.config.input_size))
+        )
         for predictions in (model.bbox_head.multi_level_conv_cls, model.bbox_head.multi_level_conv_obj):
             for layer in predictions:
                 assert isinstance(layer, nn.Conv2d)
@@ -37,7 +39,7 @@ def make_model(raw: dict[str, Any], seed: int = 0) -> Yolox:
         for layer in model.bbox_head.multi_level_conv_obj:
             assert isinstance(layer, nn.Conv2d)
             assert layer.bias is not None
-            layer.bias.fill_(-4.0)
+            layer.bias.fill_(-2.0)
     return model.eval()
 
 

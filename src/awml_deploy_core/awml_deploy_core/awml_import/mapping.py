@@ -1,0 +1,179 @@
+"""What AWML's keys are called here, apart from those of the model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from awml_deploy_core.awml_import.source import lookup
+from awml_deploy_core.config.schema import ExportSection
+from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.errors import DeviceError
+
+_BACKENDS = {"pytorch": "pytorch", "onnx": "onnxruntime", "tensorrt": "tensorrt"}
+"""Our name of every backend of AWML."""
+_SAME_VALUE = {
+    "checkpoint_path": "checkpoint_path",
+    "export.checkpoint_path": "checkpoint_path",
+    "export.work_dir": "work_dir",
+    "onnx_config.opset_version": "export.onnx.opset_version",
+    "onnx_config.do_constant_folding": "export.onnx.constant_folding",
+    "onnx_config.simplify": "export.onnx.simplify",
+    "verification.enabled": "verification.enabled",
+    "verification.num_verify_samples": "verification.num_samples",
+    "verification.tolerance": "verification.tolerances.default.max_abs",
+}
+"""Our key by AWML's, where the value stays as it is."""
+_PATHS = frozenset({"checkpoint_path", "work_dir", "bundle_path"})
+_ALWAYS = {
+    "onnx_config.type": "this suite has one exporter of ONNX",
+    "onnx_config.export_params": "weights are always in the ONNX file",
+    "onnx_config.keep_initializers_as_inputs": "weights are never inputs",
+    "onnx_config.multi_file": "follows from the model family",
+    "runtime_io.sample_idx": "samples are chosen by verification.num_samples and verification.seed",
+    "deploy_log_path": "log lines go to standard error; redirect them",
+}
+
+
+class Mapper:
+    """Maps one deploy configuration.
+
+    Args:
+        deploy: Its values.
+        root: Folder that AWML's relative paths start from.
+        data_root: Folder of the data set by the model's configuration, where it is known.
+        backends: Names of the installed backends.
+    """
+
+    def __init__(
+        self, deploy: Mapping[str, Any], root: Path, data_root: str | None, backends: tuple[str, ...]
+    ) -> None:
+        self._deploy = deploy
+        self._root = root
+        self._data_root = data_root
+        self._backends = backends
+        self.content: dict[str, Any] = {}
+        """Our configuration, nested."""
+        self.targets: dict[str, str] = {}
+        """Our key by AWML's."""
+        self.notes: dict[str, str] = {}
+        """What has to be known of a key."""
+
+    def run(self) -> None:
+        """Map everything that has a counterpart."""
+        for key, target in _SAME_VALUE.items():
+            value = lookup(self._deploy, key)
+            if value is not None:
+                self._set(key, target, self._path(value) if target in _PATHS else value)
+        if "verification.tolerance" in self.targets:
+            self.notes["verification.tolerance"] = (
+                "an absolute limit for every tensor, checked besides the relative one of this suite"
+            )
+        self.notes |= {key: note for key, note in _ALWAYS.items() if lookup(self._deploy, key) is not None}
+        self._export()
+        self._samples()
+        self._scenarios()
+        work_dir = lookup(self._deploy, "export.work_dir")
+        name = Path(work_dir).name if isinstance(work_dir, str) else "imported"
+        self.content["name"] = re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-") or "imported"
+        self.content.setdefault("work_dir", self._path("work_dirs"))
+
+    def _set(self, key: str, target: str, value: Any) -> None:
+        section = self.content
+        *parents, last = target.split(".")
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = value
+        self.targets[key] = target
+
+    def _path(self, written: Any) -> Any:
+        """An absolute path; anything but text is left to the validation."""
+        return (
+            str((self._root / Path(written).expanduser()).resolve())
+            if isinstance(written, str)
+            else written
+        )
+
+    def _export(self) -> None:
+        mode = lookup(self._deploy, "export.mode")
+        known = get_args(ExportSection.model_fields["mode"].annotation)
+        if mode is not None:
+            ours = mode if mode in known else {"both": "onnx", "trt": "none"}.get(mode, mode)
+            self._set("export.mode", "export.mode", ours)
+            if ours != mode:
+                self.notes["export.mode"] = (
+                    f"{mode!r} becomes {ours!r}: engines are not built by this version"
+                )
+        onnx_path = lookup(self._deploy, "export.onnx_path")
+        if isinstance(onnx_path, str) and onnx_path:
+            folder = str(Path(onnx_path).parent) if onnx_path.endswith(".onnx") else onnx_path
+            self._set("export.onnx_path", "bundle_path", self._path(folder))
+
+    def _samples(self) -> None:
+        """An info file, or the older generation's COCO annotations with the folder of the images."""
+        annotations = lookup(self._deploy, "runtime_io.ann_file")
+        if isinstance(annotations, str) and annotations:
+            prefix = lookup(self._deploy, "runtime_io.img_prefix")
+            source = self._path(annotations)
+            source += f"?root={self._path(prefix)}" if isinstance(prefix, str) and prefix else ""
+            self._set("runtime_io.ann_file", "verification.samples", [source])
+            if prefix is not None:
+                self.targets["runtime_io.img_prefix"] = "verification.samples"
+            return
+        info = lookup(self._deploy, "runtime_io.info_file")
+        if not isinstance(info, str) or not info:
+            return
+        root = self._root / (self._data_root or "")
+        path = str((root / info).resolve())
+        # Paths in an info file are relative to the data set.
+        source = f"{path}?root={root.resolve()}" if self._data_root else path
+        self._set("runtime_io.info_file", "verification.samples", [source])
+
+    def _scenarios(self) -> None:
+        scenarios = lookup(self._deploy, "verification.scenarios")
+        if not isinstance(scenarios, Mapping):
+            return
+        mode = lookup(self._deploy, "export.mode")
+        for other in scenarios:
+            if other != mode:
+                self.notes[f"verification.scenarios.{other}"] = f"only used with export.mode {other!r}"
+        chosen = scenarios.get(mode)
+        key = f"verification.scenarios.{mode}"
+        if not isinstance(chosen, list | tuple) or not chosen:
+            return
+        ours = []
+        for index, scenario in enumerate(chosen):
+            sides = {}
+            for side, prefix in (("reference", "ref"), ("test", "test")):
+                backend = lookup(scenario, f"{prefix}_backend") if isinstance(scenario, Mapping) else None
+                device = lookup(scenario, f"{prefix}_device") if isinstance(scenario, Mapping) else None
+                sides[side] = f"{_BACKENDS.get(str(backend), backend)}:{self._device(device)}"
+            absent = {side.partition(":")[0] for side in sides.values()} - {*self._backends}
+            if absent:
+                self.notes[f"{key}.{index}"] = (
+                    f"left out: backend {', '.join(sorted(absent))} is not installed"
+                )
+            else:
+                ours.append(sides)
+                self.targets[f"{key}.{index}"] = "verification.scenarios"
+        if ours:
+            self._set(key, "verification.scenarios", ours)
+            del self.targets[key]
+        for name in ("devices", "verification.devices"):
+            if isinstance(lookup(self._deploy, name), Mapping):
+                self.notes[name] = "looked up for the devices of scenarios"
+
+    def _device(self, alias: Any) -> str:
+        """``cuda`` and the like by the tables of the file, ``cpu`` where nothing is said."""
+        for table in ("verification.devices", "devices"):
+            named = lookup(self._deploy, f"{table}.{alias}")
+            if isinstance(named, str):
+                alias = named
+                break
+        try:
+            return str(DeviceSpec.parse(str(alias or "cpu")))
+        except DeviceError:
+            # The validation of the whole says where it is and what is expected.
+            return str(alias)
