@@ -113,4 +113,5 @@ def pairwise_iou(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.flo
     intersection = np.clip(high - low, 0, None).prod(axis=2)
     areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first, second)]
     union = areas[0][:, None] + areas[1][None] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+    iou: npt.NDArray[np.float64] = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
+    return iou

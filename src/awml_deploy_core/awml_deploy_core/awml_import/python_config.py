@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,9 @@ def _read(path: Path, follow_bases: bool, depth: int) -> PythonConfig:
     if len(content) > _MAX_BYTES:
         raise ConfigError(path, "is too large", got=f"{len(content)} bytes", expected=f"<= {_MAX_BYTES}")
     try:
-        tree = ast.parse(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(content)
         return _Module(path, follow_bases, depth).read(tree)
     except SyntaxError as error:
         raise ConfigError(f"{path}:{error.lineno}", "is not valid Python", got=error.msg) from None
@@ -138,9 +141,9 @@ class _Module:
         target = statement.target
         if not isinstance(target, ast.Name | ast.Subscript):
             raise UnreadableError(statement.lineno, f"assignment to {ast.unparse(target)} is not read")
-        current = self._evaluator.value(
-            ast.copy_location(ast.parse(ast.unparse(target)).body[0].value, target)
-        )  # type: ignore[attr-defined]
+        # The target as it is read, not as it is written to.
+        expression = ast.parse(ast.unparse(target), mode="eval").body
+        current = self._evaluator.value(ast.copy_location(expression, target))
         value = self._evaluator.value(statement.value)
         result = self._evaluator.binary(statement, statement.op, current, value)
         if isinstance(target, ast.Name):

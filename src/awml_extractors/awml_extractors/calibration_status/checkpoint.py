@@ -43,11 +43,15 @@ def _hints(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Itera
         return
     first = state.get("backbone.conv1.weight")
     if first is not None and first.ndim == 4 and first.shape[1] != CHANNELS:
-        yield f"The first convolution takes {first.shape[1]} channels: it was not trained on image, depth and intensity."
+        yield (
+            f"The first convolution takes {first.shape[1]} channels: it was not trained on image, depth "
+            "and intensity."
+        )
     if "backbone.layer1.0.conv3.weight" in state:
         yield "The blocks have three convolutions: this is ResNet-50 or a deeper one, not ResNet-18."
     elif "backbone.layer1.2.conv1.weight" in state:
         yield "The first stage has three blocks: this is ResNet-34, not ResNet-18."
     bias = state.get("head.fc.bias")
     if bias is not None and bias.shape != expected["head.fc.bias"].shape:
-        yield f"The head was trained for {bias.numel()} classes, class_names has {expected['head.fc.bias'].numel()}."
+        wanted = expected["head.fc.bias"].numel()
+        yield f"The head was trained for {bias.numel()} classes, class_names has {wanted}."

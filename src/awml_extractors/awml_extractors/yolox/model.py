@@ -7,6 +7,7 @@ AWML's ``projects/YOLOX_opt_elan`` and ``YOLOXHead`` of mmdet.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +82,7 @@ class Pafpn(nn.Module):
         for coarse, fine in zip(channels[:0:-1], channels[-2::-1], strict=True):
             self.reduce_layers.append(ConvModule(coarse, fine, 1, name))
             self.top_down_blocks.append(Elan(2 * fine, fine, blocks, name, shortcut=False))
-        for fine, coarse in zip(channels[:-1], channels[1:], strict=True):
+        for fine, coarse in pairwise(channels):
             self.downsamples.append(ConvModule(fine, fine, 3, name, stride=2))
             self.bottom_up_blocks.append(Elan(2 * fine, coarse, blocks, name, shortcut=False))
         self.out_convs = nn.ModuleList(ConvModule(width, out_channels, 1, name) for width in channels)
