@@ -20,8 +20,11 @@ from awml_deploy_core.config.schema import DeployConfig
 from awml_deploy_core.config.verification import BoxTolerance, TensorTolerance
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.verification.tolerances import DEFAULTS
+
+from awml_extractors.calibration_status.config import CalibrationStatusConfig
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.variants import VARIANTS
+from awml_extractors.yolox.config import YoloxConfig
 
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
 
@@ -187,6 +190,17 @@ def render() -> str:
         "The other keys of `model`. `variant` names a set of values that the keys beside it change: "
         f"{variants}. `postprocess` holds the run-time options that `runtime.options` changes.\n",
         table(CenterPointConfig, "model.") + "\n",
+        "## Model family `yolox`\n",
+        "A sample source is an image, a folder of images or COCO annotations (`.json`), with "
+        "`PATH.json?root=FOLDER` where the images are not beside them. `options` holds the run-time "
+        "options that `runtime.options` changes.\n",
+        table(YoloxConfig, "model.") + "\n",
+        "## Model family `calibration_status`\n",
+        "A sample source is a folder with KITTI's `velodyne`, `calib` and `image_2`, or an info file "
+        "(`.pkl`) of AWML's calibration data, T4 or nuScenes with `?root=FOLDER` and `?camera=NAME`; "
+        "`?perturbed=SEED` (several options are joined by `&`) puts after every frame the same one "
+        "with a wrong calibration.\n",
+        table(CalibrationStatusConfig, "model.") + "\n",
         "## Exit codes of `awml-deploy`\n",
         f"| code | meaning |\n| --- | --- |\n{codes}\n",
     ]
