@@ -33,7 +33,6 @@ def deploy(folder: Path, model: dict[str, Any], samples: Path) -> Path:
         "verification": {
             "samples": [str(samples)],
             "num_samples": 2,
-            "tolerances": {"default": {"relative": 1e-3}},
         },
         "infer": {"source": str(samples)},
     }
@@ -98,7 +97,7 @@ def test_awmls_file_runs_as_it_is(
         "model = dict(type='YOLOX', backbone=dict(deepen_factor=0.5, widen_factor=0.25),\n"
         "    neck=dict(num_elan_blocks=1))\n"
     )
-    arguments = ("--model-config", "model.py", "--set", "verification.tolerances.default.relative=1e-3")
+    arguments = ("--model-config", "model.py")
     code, report = run("run", tmp_path / "deploy_config.py", *arguments)
     assert code == ExitCode.PASSED, report
     assert (tmp_path / "out" / "bundle" / "small.onnx").is_file()

@@ -93,6 +93,9 @@ class Detections2DComparator:
 
     def _pairs(self, reference: Detections2D, test: Detections2D) -> list[tuple[int, int]]:
         overlap = pairwise_iou(reference.boxes, test.boxes)
+        # The overlap of a box without area says nothing, that of a tiny one little.
+        distance = np.abs(reference.boxes[:, None].astype(np.float64) - test.boxes[None])
+        overlap[(distance <= self.corner).all(axis=2)] = 1.0
         overlap[reference.labels[:, None] != test.labels[None]] = -1.0
         pairs: list[tuple[int, int]] = []
         free_rows, free_columns = np.ones(len(reference), bool), np.ones(len(test), bool)

@@ -46,6 +46,13 @@ def test_differences_of_boxes(test: Detections2D, problem: str) -> None:
     assert problem in found.message()
 
 
+def test_boxes_without_area_are_matched() -> None:
+    flat = Detections2D(
+        np.array([[3, 4, 9, 4]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int32), ("a", "b")
+    )
+    assert Detections2DComparator().compare(flat, flat)
+
+
 def test_nothing_on_either_side_says_nothing() -> None:
     empty = Detections2D.empty(("a", "b"))
     assert Detections2DComparator().compare(empty, empty).is_empty

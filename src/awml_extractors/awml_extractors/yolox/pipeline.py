@@ -28,7 +28,8 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
     """Letterboxing, network, decoding and suppression on the CPU.
 
     Every image reports the stages :data:`STAGES` and the counts ``boxes_decoded`` (before NMS),
-    ``boxes_non_finite`` (left out because the network gave NaN or infinity) and ``boxes``.
+    ``boxes_non_finite`` (left out because the network gave NaN or infinity) and ``boxes``. Boxes without a part inside the
+    image are left out.
 
     Args:
         config: The variant.
@@ -112,9 +113,11 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
                 boxes, candidates.labels, options.nms_threshold, options.max_detections
             )
             in_image = letterbox.to_image(boxes[kept])
-        return Detections2D(
+        found = Detections2D(
             in_image, candidates.scores[kept], candidates.labels[kept], self._config.class_names
         )
+        # What lies in the grey part alone has no area left.
+        return found.select(np.flatnonzero((in_image[:, 2:] > in_image[:, :2]).all(axis=1)))
 
     def _batch(self, tensor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The image alone, or with empty ones after it where the graph has a larger batch."""
