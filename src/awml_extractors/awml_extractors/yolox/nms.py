@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from awml_deploy_core.detections2d import pairwise_iou
-
 IndexArray = npt.NDArray[np.int64]
 
 
@@ -21,13 +19,20 @@ def suppress(boxes: npt.NDArray[np.float32], threshold: float, limit: int) -> In
     Returns:
         int64 [M]: indices of the kept boxes, ascending.
     """
+    columns = np.ascontiguousarray(boxes.astype(np.float64).T)
+    areas = np.maximum(columns[2] - columns[0], 0) * np.maximum(columns[3] - columns[1], 0)
     kept = []
     remaining = np.arange(len(boxes), dtype=np.int64)
     while len(remaining) and len(kept) < limit:
         best, remaining = remaining[0], remaining[1:]
         kept.append(best)
-        overlap = pairwise_iou(boxes[best : best + 1], boxes[remaining])[0]
-        remaining = remaining[overlap <= threshold]
+        left, top, right, bottom = columns[:, remaining]
+        width = np.minimum(right, columns[2, best]) - np.maximum(left, columns[0, best])
+        height = np.minimum(bottom, columns[3, best]) - np.maximum(top, columns[1, best])
+        overlap = np.maximum(width, 0) * np.maximum(height, 0)
+        union = areas[best] + areas[remaining] - overlap
+        # Two boxes without area do not overlap.
+        remaining = remaining[overlap / np.where(union > 0, union, 1) <= threshold]
     return np.array(kept, np.int64)
 
 
