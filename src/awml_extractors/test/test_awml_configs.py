@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from awml_deploy_core.awml_import import ImportedConfig, import_awml_config
+from awml_deploy_core.awml_import import ImportedConfig, import_awml_config, importer
 from awml_deploy_core.awml_import.importer import leaves
 from awml_deploy_core.awml_import.python_config import read_python_config
 from awml_deploy_core.awml_import.writing import write_deploy_yaml
@@ -21,6 +21,14 @@ from awml_extractors.centerpoint.variants import parse_config
 CONFIGS = Path(__file__).parent / "awml_configs"
 DEPLOY = {name: CONFIGS / f"{name}_deploy_config.py" for name in ("centerpoint", "yolox", "calibration")}
 FAMILIES = {"centerpoint": "centerpoint", "yolox": "yolox", "calibration": "calibration_status"}
+
+
+@pytest.fixture(autouse=True)
+def backends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the installed backends, which a test may change."""
+    names = ["onnxruntime", "pytorch"]
+    monkeypatch.setattr(importer, "available_backends", lambda: tuple(names))
+    return names
 
 
 def imported(name: str, root: Path, **options: Any) -> ImportedConfig:
@@ -100,6 +108,15 @@ def test_calibration_status(tmp_path: Path) -> None:
     }
     notes = {key.key: key.note for key in found.keys}
     assert "tensorrt" in notes["verification.scenarios.both.1.test_backend"]
+
+
+def test_scenarios_of_every_installed_backend_are_kept(tmp_path: Path, backends: list[str]) -> None:
+    backends.append("tensorrt")
+    scenarios = imported("centerpoint", tmp_path).content["verification"]["scenarios"]
+    assert scenarios == [
+        {"reference": "pytorch:cpu", "test": "onnxruntime:cpu"},
+        {"reference": "onnxruntime:cuda:0", "test": "tensorrt:cuda:0"},
+    ]
 
 
 def test_both_generations_of_one_model_agree(tmp_path: Path) -> None:

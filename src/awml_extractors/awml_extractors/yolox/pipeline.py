@@ -28,8 +28,8 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
     """Letterboxing, network, decoding and suppression on the CPU.
 
     Every image reports the stages :data:`STAGES` and the counts ``boxes_decoded`` (before NMS),
-    ``boxes_non_finite`` (left out because the network gave NaN or infinity) and ``boxes``. Boxes without a part inside the
-    image are left out.
+    ``boxes_non_finite`` (left out because the network gave NaN or infinity) and ``boxes``. Boxes
+    without a part inside the image are left out.
 
     Args:
         config: The variant.
