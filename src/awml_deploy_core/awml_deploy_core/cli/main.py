@@ -7,7 +7,18 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from awml_deploy_core.cli import build, doctor, evaluate, export, import_config, infer, inspect, run, selftest, verify
+from awml_deploy_core.cli import (
+    build,
+    doctor,
+    evaluate,
+    export,
+    import_config,
+    infer,
+    inspect,
+    run,
+    selftest,
+    verify,
+)
 from awml_deploy_core.cli.options import add_common_options, log_settings
 from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode

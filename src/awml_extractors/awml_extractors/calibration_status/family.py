@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor, SimpleComponentExtractor
+from awml_deploy_core.errors import DatasetError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
@@ -27,6 +28,10 @@ class CalibrationStatusFamily:
     @property
     def name(self) -> str:
         return "calibration_status"
+
+    @property
+    def task(self) -> str:
+        return "classification"
 
     def parse_config(self, raw: Mapping[str, Any]) -> CalibrationStatusConfig:
         """See :func:`awml_extractors.calibration_status.config.parse_config`."""
@@ -70,10 +75,22 @@ class CalibrationStatusFamily:
 
         return CalibrationStatusPipeline(config, sessions, options)
 
-    def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
+    def open_samples(
+        self,
+        source: str,
+        limit: int | None = None,
+        *,
+        config: CalibrationStatusConfig | None = None,
+        num_past_sweeps: int = 0,
+        class_mapping: Mapping[str, str] | None = None,
+    ) -> Sequence[Sample]:
         """See :func:`awml_extractors.datasets.lidar_camera.open_lidar_camera`."""
         from awml_extractors.datasets.lidar_camera import open_lidar_camera
 
+        if num_past_sweeps:
+            raise DatasetError(source, "has no past sweeps", got=num_past_sweeps, expected="0")
+        if class_mapping:
+            raise DatasetError(source, "has no categories to map", got=dict(class_mapping))
         return open_lidar_camera(source, limit)
 
     def import_awml(self, source: AwmlSource) -> AwmlModel | None:

@@ -24,13 +24,22 @@ _SUBFOLDERS = ("", "images", "train2017", "val2017")
 _FAR = 1e7
 
 
-def open_images(source: str, limit: int | None = None) -> Sequence[Sample]:
+def open_images(
+    source: str,
+    limit: int | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    class_mapping: Mapping[str, str] | None = None,
+) -> Sequence[Sample]:
     """Images of a file, of a folder, or of a COCO annotation file.
 
     Args:
         source: ``PATH``, or ``annotations.json?root=FOLDER`` with the folder of the images relative
             to the file, where they are not beside it.
         limit: At most this many samples, from the start.
+        class_names: Classes of the model, which the boxes are given in; boxes of other categories
+            are left out. None takes the categories as they are.
+        class_mapping: Class of the model for each category that has another name.
 
     Raises:
         DatasetError: The source is missing, malformed or holds no image. Also raised on indexing.
@@ -42,7 +51,10 @@ def open_images(source: str, limit: int | None = None) -> Sequence[Sample]:
     try:
         if path.suffix.lower() == ".json" and path.is_file():
             root = path.parent / options.get("root", ".")
-            return open_coco(path, root)[:limit]
+            samples = open_coco(path, root)
+            if class_names is not None:
+                samples = samples.in_classes(class_names, class_mapping or {})
+            return samples[:limit]
         return image_samples(path)[:limit]
     except OSError as error:
         raise DatasetError(source, "cannot be read", got=error.strerror or error) from error
@@ -77,7 +89,9 @@ def open_coco(path: Path, root: Path) -> CocoSamples:
         if image not in annotations:
             raise node.error("image_id", "is the id of no image", "an id of images")
         annotations[image].append(node)
-    return CocoSamples(path, root, images, annotations, categories)
+    names = tuple(categories.values())
+    label_of = {identity: label for label, identity in enumerate(categories)}
+    return CocoSamples(path, root, images, annotations, categories, label_of, names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +104,31 @@ class CocoSamples(Sequence[Sample]):
     annotations: Mapping[int, Sequence[InfoNode]]
     categories: Mapping[int, str]
     """Name of every category, in the order of the file."""
+    label_of: Mapping[int, int]
+    """Index into ``class_names`` by id of the category; boxes of others are left out."""
+    class_names: tuple[str, ...]
+
+    def in_classes(self, class_names: Sequence[str], mapping: Mapping[str, str]) -> CocoSamples:
+        """The same with boxes of a model's classes; a category without a mapping is named as its class.
+
+        Raises:
+            DatasetError: No category is one of the classes.
+        """
+        index = {name: label for label, name in enumerate(class_names)}
+        label_of = {
+            identity: index[mapping.get(name, name)]
+            for identity, name in self.categories.items()
+            if mapping.get(name, name) in index
+        }
+        if not label_of:
+            raise DatasetError(
+                self.path,
+                "no category is one of the model's classes",
+                got=", ".join(self.categories.values()),
+                expected=", ".join(class_names),
+                hint="Map the names of the categories to those of the classes.",
+            )
+        return replace(self, label_of=label_of, class_names=tuple(class_names))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -109,24 +148,25 @@ class CocoSamples(Sequence[Sample]):
         return Sample(Path(name).with_suffix("").as_posix(), image, truth)
 
     def _ground_truth(self, nodes: Sequence[InfoNode]) -> GroundTruth2D:
-        ids = list(self.categories)
         boxes, labels, crowds = [], [], []
         for node in nodes:
             category = node.integer("category_id", at_least=0)
             if category not in self.categories:
                 raise node.error("category_id", "is the id of no category", "an id of categories")
+            if category not in self.label_of:
+                continue
             left, top, width, height = node.array("bbox", (4,))
             if not (np.abs([left, top, width, height]) < _FAR).all() or width < 0 or height < 0:
                 raise node.error("bbox", "no box", "left, top, width, height [px]")
             boxes.append((left, top, left + width, top + height))
-            labels.append(ids.index(category))
+            labels.append(self.label_of[category])
             crowds.append(bool(_flag(node)))
         return GroundTruth2D(
             Detections2D(
                 np.array(boxes, np.float32).reshape(-1, 4),
                 np.ones(len(boxes), np.float32),
                 np.array(labels, np.int32),
-                tuple(self.categories.values()),
+                self.class_names,
             ),
             np.array(crowds, np.bool_),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor, SimpleComponentExtractor
+from awml_deploy_core.errors import DatasetError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
@@ -27,6 +28,10 @@ class YoloxFamily:
     @property
     def name(self) -> str:
         return "yolox"
+
+    @property
+    def task(self) -> str:
+        return "detection2d"
 
     def parse_config(self, raw: Mapping[str, Any]) -> YoloxConfig:
         """See :func:`awml_extractors.yolox.config.parse_config`."""
@@ -70,11 +75,22 @@ class YoloxFamily:
 
         return YoloxPipeline(config, sessions, options)
 
-    def open_samples(self, source: str, limit: int | None = None) -> Sequence[Sample]:
+    def open_samples(
+        self,
+        source: str,
+        limit: int | None = None,
+        *,
+        config: YoloxConfig | None = None,
+        num_past_sweeps: int = 0,
+        class_mapping: Mapping[str, str] | None = None,
+    ) -> Sequence[Sample]:
         """See :func:`awml_extractors.datasets.coco.open_images`."""
         from awml_extractors.datasets.coco import open_images
 
-        return open_images(source, limit)
+        if num_past_sweeps:
+            raise DatasetError(source, "has no past sweeps", got=num_past_sweeps, expected="0")
+        names = None if config is None else config.class_names
+        return open_images(source, limit, class_names=names, class_mapping=class_mapping)
 
     def import_awml(self, source: AwmlSource) -> AwmlModel | None:
         """See :func:`awml_extractors.yolox.awml.import_awml`."""
