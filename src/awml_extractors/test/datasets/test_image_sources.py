@@ -81,6 +81,19 @@ def test_coco(tmp_path: Path) -> None:
     assert len(open_images(str(coco(tmp_path)), 1)) == 1
 
 
+def test_boxes_in_the_classes_of_a_model(tmp_path: Path) -> None:
+    source = f"{coco(tmp_path)}?root=images"
+    truth = open_images(source, class_names=["truck", "bus"])[1].ground_truth
+    assert truth.boxes.class_names == ("truck", "bus")
+    assert truth.boxes.labels.tolist() == [1]
+    truth = open_images(source, class_names=["TRUCK", "bus"], class_mapping={"car": "TRUCK"})[
+        1
+    ].ground_truth
+    assert truth.boxes.labels.tolist() == [1, 0]
+    with pytest.raises(DatasetError, match="no category is one of the model's classes"):
+        open_images(source, class_names=["truck"])
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
