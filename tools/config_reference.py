@@ -20,7 +20,6 @@ from awml_deploy_core.config.schema import DeployConfig
 from awml_deploy_core.config.verification import BoxTolerance, TensorTolerance
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.verification.tolerances import DEFAULTS
-
 from awml_extractors.calibration_status.config import CalibrationStatusConfig
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.variants import VARIANTS

@@ -32,6 +32,7 @@ from awml_deploy_core.verification import (
     VerificationSettings,
 )
 from awml_deploy_core.verification.bundle_checks import bundle_checks
+from awml_deploy_core.verification.comparators import compare_results
 from awml_deploy_core.verification.orchestrator import session_precision
 from awml_deploy_core.verification.probing import PROBE, Decoder, run_probes
 from awml_deploy_core.verification.tolerances import coarsest
@@ -76,6 +77,7 @@ class BundleVerifier:
             section.tolerances,
             frozenset(section.levels),
             self._precision_of,
+            compare_results,
             bisect=BundleBisector(self.bundle, self.checkpoint, options) if section.bisect else None,
         )
         orchestrator = VerificationOrchestrator(self.open_endpoint, settings, self.progress)

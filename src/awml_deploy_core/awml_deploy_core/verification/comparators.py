@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from awml_deploy_core.classification import Classification
+from awml_deploy_core.detections import Detections
 from awml_deploy_core.detections2d import Detections2D, pairwise_iou
 from awml_deploy_core.errors import TensorMismatchError
-from awml_deploy_core.verification.boxes import OutputComparison
+from awml_deploy_core.verification.boxes import CandidatesOf, DetectionsComparator, OutputComparison
 from awml_deploy_core.verification.sample_checks import OutputComparator
+from awml_deploy_core.verification.tolerances import Tolerances
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class ResultComparator:
 
     comparators: Mapping[type[Any], OutputComparator]
 
-    def compare(self, reference: Any, test: Any) -> OutputComparison:
+    def compare(
+        self, reference: Any, test: Any, candidates: CandidatesOf | None = None
+    ) -> OutputComparison:
         """Compare ``test`` with ``reference``.
 
         Raises:
@@ -38,7 +42,7 @@ class ResultComparator:
         if type(test) is not type(reference):
             failure = f"result is a {type(test).__name__}, reference a {type(reference).__name__}"
             return OutputComparison((failure,), "", {})
-        return comparator.compare(reference, test)
+        return comparator.compare(reference, test, candidates)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,9 @@ class Detections2DComparator:
     max_unmatched: int = 0
     """Boxes of either side that may stay without a partner in one sample."""
 
-    def compare(self, reference: Detections2D, test: Detections2D) -> OutputComparison:
+    def compare(
+        self, reference: Detections2D, test: Detections2D, candidates: CandidatesOf | None = None
+    ) -> OutputComparison:
         """Compare box by box."""
         if reference.class_names != test.class_names:
             failure = f"class names {test.class_names}, reference {reference.class_names}"
@@ -115,7 +121,9 @@ class ClassificationComparator:
     probability: float = 1e-3
     """Largest difference of a probability."""
 
-    def compare(self, reference: Classification, test: Classification) -> OutputComparison:
+    def compare(
+        self, reference: Classification, test: Classification, candidates: CandidatesOf | None = None
+    ) -> OutputComparison:
         """Compare class by class."""
         if reference.class_names != test.class_names:
             failure = f"class names {test.class_names}, reference {reference.class_names}"
@@ -128,3 +136,14 @@ class ClassificationComparator:
             failures.append(f"probability differs by up to {worst:.3g}, limit {self.probability:.3g}")
         summary = f"{test.class_name} with probability {test.score:.4f}, within {worst:.2e}"
         return OutputComparison(tuple(failures), summary, {"worst": {"probability": worst}})
+
+
+def compare_results(tolerances: Tolerances) -> ResultComparator:
+    """The comparator of every kind of result that this suite knows."""
+    return ResultComparator(
+        {
+            Detections: DetectionsComparator(tolerances.boxes),
+            Detections2D: Detections2DComparator(),
+            Classification: ClassificationComparator(),
+        }
+    )
