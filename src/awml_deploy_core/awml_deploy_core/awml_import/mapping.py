@@ -23,7 +23,6 @@ _SAME_VALUE = {
     "onnx_config.simplify": "export.onnx.simplify",
     "verification.enabled": "verification.enabled",
     "verification.num_verify_samples": "verification.num_samples",
-    "verification.tolerance": "verification.tolerances.default.max_abs",
 }
 """Our key by AWML's, where the value stays as it is."""
 _PATHS = frozenset({"checkpoint_path", "work_dir", "bundle_path"})
@@ -33,6 +32,7 @@ _ALWAYS = {
     "onnx_config.keep_initializers_as_inputs": "weights are never inputs",
     "onnx_config.multi_file": "follows from the model family",
     "runtime_io.sample_idx": "samples are chosen by verification.num_samples and verification.seed",
+    "verification.tolerance": "limits belong to a precision and an output: verification.tolerances",
     "deploy_log_path": "log lines go to standard error; redirect them",
 }
 
@@ -67,10 +67,6 @@ class Mapper:
             value = lookup(self._deploy, key)
             if value is not None:
                 self._set(key, target, self._path(value) if target in _PATHS else value)
-        if "verification.tolerance" in self.targets:
-            self.notes["verification.tolerance"] = (
-                "an absolute limit for every tensor, checked besides the relative one of this suite"
-            )
         self.notes |= {key: note for key, note in _ALWAYS.items() if lookup(self._deploy, key) is not None}
         self._export()
         self._samples()
