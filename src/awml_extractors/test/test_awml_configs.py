@@ -119,6 +119,15 @@ def test_scenarios_of_every_installed_backend_are_kept(tmp_path: Path, backends:
     ]
 
 
+def test_settings_of_engines(tmp_path: Path) -> None:
+    found = {name: imported(name, tmp_path).content["export"]["tensorrt"] for name in DEPLOY}
+    assert found == {
+        "centerpoint": {"precision": "tf32", "workspace_mib": 2048},
+        "yolox": {"precision": "tf32", "workspace_mib": 1024},
+        "calibration": {"precision": "fp16", "workspace_mib": 1024},
+    }
+
+
 def test_both_generations_of_one_model_agree(tmp_path: Path) -> None:
     path = tmp_path / "deploy_config.py"
     path.write_text(

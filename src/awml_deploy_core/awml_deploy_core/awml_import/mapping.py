@@ -26,6 +26,9 @@ _SAME_VALUE = {
 }
 """Our key by AWML's, where the value stays as it is."""
 _PATHS = frozenset({"checkpoint_path", "work_dir", "bundle_path"})
+_PRECISIONS = {"auto": "tf32", "fp32_tf32": "tf32", "fp16": "fp16", "strongly_typed": "fp32"}
+"""Our precision by AWML's policy: `auto` sets no flag, which leaves TensorRT at TF32."""
+_MIB = 2**20
 _ALWAYS = {
     "onnx_config.type": "this suite has one exporter of ONNX",
     "onnx_config.export_params": "weights are always in the ONNX file",
@@ -69,6 +72,7 @@ class Mapper:
                 self._set(key, target, self._path(value) if target in _PATHS else value)
         self.notes |= {key: note for key, note in _ALWAYS.items() if lookup(self._deploy, key) is not None}
         self._export()
+        self._tensorrt()
         self._samples()
         self._scenarios()
         work_dir = lookup(self._deploy, "export.work_dir")
@@ -106,6 +110,15 @@ class Mapper:
         if isinstance(onnx_path, str) and onnx_path:
             folder = str(Path(onnx_path).parent) if onnx_path.endswith(".onnx") else onnx_path
             self._set("export.onnx_path", "bundle_path", self._path(folder))
+
+    def _tensorrt(self) -> None:
+        for section in ("tensorrt_config", "backend_config.common_config"):
+            policy = lookup(self._deploy, f"{section}.precision_policy")
+            if policy in _PRECISIONS:
+                self._set(f"{section}.precision_policy", "export.tensorrt.precision", _PRECISIONS[policy])
+            size = lookup(self._deploy, f"{section}.max_workspace_size")
+            if isinstance(size, int) and size >= _MIB:
+                self._set(f"{section}.max_workspace_size", "export.tensorrt.workspace_mib", size // _MIB)
 
     def _samples(self) -> None:
         """An info file, or the older generation's COCO annotations with the folder of the images."""
