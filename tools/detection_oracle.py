@@ -2,11 +2,11 @@
 
 Not run in CI: the devkit needs numpy < 2 and much else. To write the fixture anew:
 
-    python3 -m venv /tmp/oracle
-    /tmp/oracle/bin/pip install "numpy<2" pyquaternion tqdm matplotlib scikit-learn shapely cachetools \
+    python3 -m venv oracle-venv
+    oracle-venv/bin/pip install "numpy<2" pyquaternion tqdm matplotlib scikit-learn shapely cachetools \
         opencv-python-headless
-    /tmp/oracle/bin/pip install --no-deps nuscenes-devkit==1.2.0
-    /tmp/oracle/bin/python tools/detection_oracle.py \
+    oracle-venv/bin/pip install --no-deps nuscenes-devkit==1.2.0
+    oracle-venv/bin/python tools/detection_oracle.py \
         src/awml_deploy_core/test/evaluation/nuscenes_devkit.json
 """
 

@@ -23,6 +23,9 @@ PRIMITIVE_WIDTH = 14
 """Columns of a primitive's row: kind, centre x, y, z, cos and sin of its yaw, half sizes a, b, c, taper at
 the front, back and sides [m of inset a m of height], reflectivity [0, 1], transmittance [0, 1]."""
 
+TYRE = 0.12
+"""Reflectivity of rubber."""
+
 Row = tuple[float, ...]
 
 

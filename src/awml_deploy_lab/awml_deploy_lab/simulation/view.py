@@ -16,8 +16,8 @@ import numpy.typing as npt
 from awml_deploy_core.detections import Detections
 from awml_deploy_lab.simulation.lidar import Lidar, rotation
 from awml_deploy_lab.simulation.motion import Trajectories
-from awml_deploy_lab.simulation.road_users import CLASS_NAMES
-from awml_deploy_lab.simulation.street import STATIC, Street
+from awml_deploy_lab.simulation.road_users import CLASS_NAMES, STATIC
+from awml_deploy_lab.simulation.street import Street
 
 Array = npt.NDArray[np.float64]
 Table = npt.NDArray[np.float32]

@@ -12,12 +12,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from awml_deploy_core.errors import ConfigError
+from awml_deploy_lab.simulation.furnishing import BodyPool
 from awml_deploy_lab.simulation.lidar import rotation
 from awml_deploy_lab.simulation.parameters import TRAINING, SceneParameters
 from awml_deploy_lab.simulation.rays import Revolution, RevolutionTables, cast
 from awml_deploy_lab.simulation.returns import sense
 from awml_deploy_lab.simulation.road_users import CLASS_NAMES
-from awml_deploy_lab.simulation.street import BodyPool, make_street
+from awml_deploy_lab.simulation.street import make_street
 from awml_deploy_lab.simulation.view import SweepView, make_view
 from awml_deploy_lab.training.ahead import ahead
 from awml_deploy_lab.training.batch import TrainingBatch

@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awml_deploy_lab.simulation import motion
+from awml_deploy_lab.simulation.furnishing import BodyPool
 from awml_deploy_lab.simulation.ground import Ground
 from awml_deploy_lab.simulation.motion import Road, Trajectories
 from awml_deploy_lab.simulation.overlaps import free_of_overlaps
 from awml_deploy_lab.simulation.parameters import HELD_OUT, TRAINING
-from awml_deploy_lab.simulation.street import STATIC, BodyPool, make_street
+from awml_deploy_lab.simulation.road_users import STATIC
+from awml_deploy_lab.simulation.street import make_street
 
 TIMES = [4.0, 4.1]
 
