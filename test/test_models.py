@@ -36,8 +36,8 @@ def test_the_card_is_that_of_the_files(folder: Path) -> None:
 def test_the_bundle_was_exported_from_the_checkpoint(folder: Path) -> None:
     manifest = ModelBundle.open(folder / "bundle").manifest
     assert manifest is not None
-    assert manifest.checkpoint is not None
-    assert manifest.checkpoint.sha256 == sha256_file(folder / "checkpoint.pth")
+    assert manifest.provenance.checkpoint is not None
+    assert manifest.provenance.checkpoint.sha256 == sha256_file(folder / "checkpoint.pth")
 
 
 def test_another_graph_or_other_weights_are_found_out(tmp_path: Path) -> None:

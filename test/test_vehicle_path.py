@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-FORBIDDEN = {"torch", "mmdet3d", "onnx", "onnxscript", "matplotlib", "rosbags", "rich", "pandas", "scipy"}
+FORBIDDEN = {"torch", "mmdet3d", "onnx", "onnxscript", "matplotlib", "rosbags", "rich", "pandas"}
+"""Not scipy: where it is installed, numba looks at its version."""
 SCRIPT = """
 import sys
 import numpy as np
