@@ -5,7 +5,6 @@ With ``--check`` it writes nothing and exits with 1 if the file is not current.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from config_reference import attribute_docs
+from generated import write_or_check
 from pydantic import BaseModel
 
 from awml_deploy_core.reporting.result import SCHEMA_VERSION, Report
@@ -56,21 +56,5 @@ def render() -> str:
     return json.dumps(schema, indent=2) + "\n"
 
 
-def main() -> int:
-    """Write or check the schema."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the file is current")
-    parser.add_argument("--output", type=Path, default=TARGET)
-    args = parser.parse_args()
-    text = render()
-    if args.check:
-        current = args.output.is_file() and args.output.read_text(encoding="utf-8") == text
-        print(f"{args.output}: {'current' if current else f'out of date; run {Path(__file__).name}'}")
-        return 0 if current else 1
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(text, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(Path(__file__).name, render, TARGET))

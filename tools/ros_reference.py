@@ -5,11 +5,12 @@ With ``--check`` it writes nothing and exits with 1 if the file is not current. 
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from generated import write_or_check
 
 from awml_deploy_ros.diagnostic_keys import LATENCY_KEYS, PROCESSING_KEYS
 from awml_deploy_ros.parameters import CLASS_SCORES_PREFIX, TABLE, ParameterSpec
@@ -108,17 +109,5 @@ def document() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--check", action="store_true", help="only say whether the file is current")
-    content = document()
-    if parser.parse_args(arguments).check:
-        current = TARGET.is_file() and TARGET.read_text(encoding="utf-8") == content
-        print(f"{TARGET.name}: {'current' if current else 'not current'}")
-        return 0 if current else 1
-    TARGET.write_text(content, encoding="utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(Path(__file__).name, document, TARGET))

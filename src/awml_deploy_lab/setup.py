@@ -22,10 +22,11 @@ setup(
         "numpy>=1.24",
         "pydantic>=2.8",
         "rich>=13",
+        "torch>=2.5",
     ],
     extras_require={
         "bags": ["rosbags>=0.11"],
-        "train": ["matplotlib>=3.7", "torch>=2.5"],
+        "train": ["matplotlib>=3.7"],
         "test": ["hypothesis", "pytest<9"],
     },
 )

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_family import ToyFamily, write_clouds
+from toy_family import ToyFamily, write_checkpoint, write_clouds
 
 from awml_deploy_core.components import ComponentSpec, DynamicAxis, ExportableComponent, TensorSpec
+from awml_deploy_core.config import LoadedConfig, load_mapping
 
 DEFAULT_ASSETS = Path(__file__).resolve().parents[4] / "shared" / "assets"
 
@@ -152,3 +153,18 @@ def _exported(component: ExportableComponent, tmp_path_factory: pytest.TempPathF
     from awml_deploy_core.export.onnx_exporter import OnnxExporter
 
     return OnnxExporter().export(component, tmp_path_factory.mktemp("onnx")).path
+
+
+@pytest.fixture
+def loaded(tmp_path: Path, toy: ToyFamily, clouds: Path) -> LoadedConfig:
+    """A deployment of the toy family whose bundle is yet to be exported."""
+    write_checkpoint(tmp_path / "weights.pth")
+    content = {
+        "name": "demo",
+        "model": {"family": "toy"},
+        "checkpoint_path": "weights.pth",
+        "work_dir": "out",
+        "export": {"onnx": {"simplify": False, "graph_capture": "torchscript"}},
+        "verification": {"samples": [str(clouds)]},
+    }
+    return load_mapping(content, tmp_path)

@@ -1,7 +1,12 @@
 """Pre-processing, sessions and post-processing as one object that serves every caller."""
 
 from awml_deploy_core.pipeline.candidates import Candidates, OffersCandidates, SuppressionRule
-from awml_deploy_core.pipeline.inference import InferencePipeline, InferenceResult, TensorTap
+from awml_deploy_core.pipeline.inference import (
+    InferencePipeline,
+    InferenceResult,
+    TensorTap,
+    require_sessions,
+)
 from awml_deploy_core.pipeline.latency import StageClock, StageLatencies, StageLatency
 
 __all__ = [
@@ -14,4 +19,5 @@ __all__ = [
     "StageLatency",
     "SuppressionRule",
     "TensorTap",
+    "require_sessions",
 ]

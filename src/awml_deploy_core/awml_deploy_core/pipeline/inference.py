@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from typing_extensions import NamedTuple, Self
 
+from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.pipeline.latency import StageClock, StageLatencies
 from awml_deploy_core.runtime.session import Session, Tensors
 
@@ -112,3 +113,24 @@ class InferencePipeline(ABC, Generic[InputT, OutputT]):
         if tap is not None:
             tap.record(session.spec.name, inputs, outputs)
         return outputs
+
+
+def require_sessions(subject: str, sessions: Mapping[str, Session], *names: str) -> tuple[Session, ...]:
+    """The sessions of a pipeline's components, in the order of ``names``.
+
+    Args:
+        subject: The pipeline, for the error.
+        sessions: By component name.
+        names: Components that the pipeline runs.
+
+    Raises:
+        ConfigError: Some are missing; all of those are named.
+    """
+    if missing := [name for name in names if name not in sessions]:
+        raise ConfigError(
+            subject,
+            "sessions are missing",
+            got=", ".join(sorted(sessions)) or "none",
+            expected=", ".join(missing),
+        )
+    return tuple(sessions[name] for name in names)

@@ -105,16 +105,16 @@ def test_a_component_without_constants_gives_zeros_as_long_as_its_input() -> Non
 
 
 @pytest.fixture
-def bundle(loaded_toy: LoadedConfig) -> ModelBundle:
-    DeploymentRunner(loaded_toy).export()
-    return ModelBundle.open(loaded_toy.deploy.bundle)
+def bundle(loaded: LoadedConfig) -> ModelBundle:
+    DeploymentRunner(loaded).export()
+    return ModelBundle.open(loaded.deploy.bundle)
 
 
 def test_a_bundle_is_compared_with_what_is_configured(
-    bundle: ModelBundle, loaded_toy: LoadedConfig, tmp_path: Path
+    bundle: ModelBundle, loaded: LoadedConfig, tmp_path: Path
 ) -> None:
-    configured = loaded_toy.family.dump_config(loaded_toy.model)
-    checkpoint = loaded_toy.deploy.checkpoint_path
+    configured = loaded.family.dump_config(loaded.model)
+    checkpoint = loaded.deploy.checkpoint_path
     assert all(check.status is Status.PASSED for check in bundle_checks(bundle, configured, checkpoint))
     other = tmp_path / "other.pth"
     other.write_bytes(b"other")

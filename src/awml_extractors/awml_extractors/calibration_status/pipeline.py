@@ -10,9 +10,9 @@ from typing_extensions import Self
 
 from awml_deploy_core.classification import Classification
 from awml_deploy_core.components import DynamicAxis
-from awml_deploy_core.errors import ConfigError, ImageError
+from awml_deploy_core.errors import ImageError
 from awml_deploy_core.images import CameraCalibration, Image, LidarCameraFrame
-from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap
+from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap, require_sessions
 from awml_deploy_core.points import PointColumns
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.calibration_status.config import CalibrationStatusConfig
@@ -42,16 +42,9 @@ class CalibrationStatusPipeline(InferencePipeline[LidarCameraFrame, Classificati
     def __init__(
         self, config: CalibrationStatusConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> None:
-        if CLASSIFIER not in sessions:
-            raise ConfigError(
-                "calibration status pipeline",
-                "session is missing",
-                got=", ".join(sorted(sessions)) or "none",
-                expected=CLASSIFIER,
-            )
         self._config = config
         self._options = config.options.merged(options)
-        self._session = sessions[CLASSIFIER]
+        (self._session,) = require_sessions("calibration status pipeline", sessions, CLASSIFIER)
         self._rectifier = Rectifier()
 
     @property

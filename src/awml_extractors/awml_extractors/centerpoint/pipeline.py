@@ -10,8 +10,7 @@ from typing_extensions import Self
 
 from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.errors import ConfigError
-from awml_deploy_core.pipeline import Candidates, InferencePipeline, StageClock, TensorTap
+from awml_deploy_core.pipeline import Candidates, InferencePipeline, StageClock, TensorTap, require_sessions
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_deploy_core.runtime.session import Session, Tensors
 from awml_extractors.centerpoint.candidates import find_candidates
@@ -53,18 +52,11 @@ class CenterPointPipeline(InferencePipeline[PointCloudFrame, Detections]):
     def __init__(
         self, config: CenterPointConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> None:
-        missing = [name for name in (VOXEL_ENCODER, BACKBONE_NECK_HEAD) if name not in sessions]
-        if missing:
-            raise ConfigError(
-                "CenterPoint pipeline",
-                "sessions are missing",
-                got=", ".join(sorted(sessions)) or "none",
-                expected=", ".join(missing),
-            )
         self._config = config
         self._set_options(config.postprocess.merged(options, config.class_names))
-        self._encoder = sessions[VOXEL_ENCODER]
-        self._head = sessions[BACKBONE_NECK_HEAD]
+        self._encoder, self._head = require_sessions(
+            "CenterPoint pipeline", sessions, VOXEL_ENCODER, BACKBONE_NECK_HEAD
+        )
         min_rows, max_voxels = _pillar_limits(config, self._encoder)
         self._voxelizer = Voxelizer(config, max_voxels=max_voxels, min_rows=min_rows)
         self._scatter = PillarScatter(config)

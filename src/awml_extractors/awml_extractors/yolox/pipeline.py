@@ -11,9 +11,8 @@ from typing_extensions import Self
 
 from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections2d import Detections2D
-from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.images import Image
-from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap
+from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap, require_sessions
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.yolox.config import YoloxConfig
 from awml_extractors.yolox.decode import Candidates, Decoder
@@ -44,16 +43,9 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
     def __init__(
         self, config: YoloxConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> None:
-        if DETECTOR not in sessions:
-            raise ConfigError(
-                "YOLOX pipeline",
-                "session is missing",
-                got=", ".join(sorted(sessions)) or "none",
-                expected=DETECTOR,
-            )
         self._config = config
         self._options = config.options.merged(options)
-        self._session = sessions[DETECTOR]
+        (self._session,) = require_sessions("YOLOX pipeline", sessions, DETECTOR)
         self._decoder = Decoder(config)
 
     @property
