@@ -30,7 +30,7 @@ class Recipe(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Of the weights, the batches and their augmentation."""
     num_past_sweeps: Annotated[int, Field(ge=0)] = 1
-    past_drop_probability: Annotated[float, Field(ge=0, le=1)] = 0.25
+    past_drop_probability: Annotated[float, Field(ge=0, le=1)] = 0.15
     """Of leaving out the past sweeps of a frame."""
     flip: bool = True
     max_yaw: Annotated[float, Field(ge=0, le=math.pi)] = math.pi
