@@ -11,6 +11,7 @@ from awml_deploy_core.evaluation import PrecisionRecall
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
+from awml_deploy_core.reporting.precision_result import PrecisionRecord
 from awml_deploy_core.reporting.records import CheckRecord, Record, StatusText
 from awml_deploy_core.reporting.verification_result import VerificationRecord
 
@@ -154,6 +155,7 @@ class Report(Record):
     selftest: SelftestRecord | None = None
     verification: VerificationRecord | None = None
     evaluation: EvaluationRecord | None = None
+    precision: PrecisionRecord | None = None
     inference: InferenceRecord | None = None
     replay: ReplayRecord | None = None
     accuracy: AccuracyRecord | None = None

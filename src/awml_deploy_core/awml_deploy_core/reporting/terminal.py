@@ -9,6 +9,7 @@ from awml_deploy_core.evaluation import Counts
 from awml_deploy_core.reporting.engines import engine_table, print_selftest
 from awml_deploy_core.reporting.evaluation_terminal import print_evaluation
 from awml_deploy_core.reporting.markup import plain, status_text
+from awml_deploy_core.reporting.precision_views import print_precision
 from awml_deploy_core.reporting.records import CheckRecord
 from awml_deploy_core.reporting.result import (
     AccuracyRecord,
@@ -35,6 +36,8 @@ def print_report(report: Report, console: Console) -> None:
         print_verification(report.verification, console)
     if report.evaluation is not None:
         print_evaluation(report.evaluation, console)
+    if report.precision is not None:
+        print_precision(report.precision, console)
     if report.inference is not None:
         _print_inference(report.inference, console)
     if report.replay is not None:
