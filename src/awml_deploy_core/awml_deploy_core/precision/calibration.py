@@ -19,6 +19,7 @@ from awml_deploy_core.family import Sample
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress
+from awml_deploy_core.runtime.onnxruntime_backend import native_errors
 
 if TYPE_CHECKING:
     import onnx
@@ -136,7 +137,7 @@ def tensor_ranges(
             for arrays in inputs:
                 calibrator.collect_data(One(arrays))
             found = calibrator.compute_data()
-        except (RuntimeError, ValueError, LookupError, TypeError) as error:
+        except (*native_errors(), RuntimeError, ValueError, LookupError, TypeError) as error:
             raise ExportError(model.graph.name or "graph", "cannot be calibrated", got=error) from error
     _LOG.debug("%s", printed.getvalue())
     return {name: _bounds(found[name]) for name in found.keys()}  # noqa: SIM118 - no mapping

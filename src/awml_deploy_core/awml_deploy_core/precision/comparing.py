@@ -53,7 +53,9 @@ class Comparing:
                 continue
             for measured in found.values():
                 measured.append(Measurement(backend.endpoint, missing=reason))
-            checks.append(CheckResult(str(backend.endpoint), Status.SKIPPED, reason, backend.required))
+            # Nobody can ask for what is not made of ONNX files.
+            required = backend.required and backend.endpoint.backend != PYTORCH
+            checks.append(CheckResult(str(backend.endpoint), Status.SKIPPED, reason, required))
         return found, checks
 
     def tensors(self, samples: Sequence[Sample]) -> dict[str, tuple[TensorError, ...]]:

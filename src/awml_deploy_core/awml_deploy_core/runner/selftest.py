@@ -26,6 +26,7 @@ from awml_deploy_core.runtime import Session, SessionOptions, load_backend
 from awml_deploy_core.runtime.trt.session import NAME as TENSORRT
 from awml_deploy_core.runtime.trt.settings import EngineSettings
 from awml_deploy_core.verification import CheckResult, Endpoint, Status, Verdict
+from awml_deploy_core.verification.bundle_checks import recorded_precision
 
 RUNS = 50
 """Timed runs of a component."""
@@ -33,7 +34,7 @@ RUNS = 50
 _WARM_UP = 3
 _FULL_PRECISION = 1e-4
 LIMITS: Mapping[str, float] = {"fp32": _FULL_PRECISION, "tf32": 5e-3, "fp16": 2e-2, "int8": 1e-1}
-"""Largest difference over the largest magnitude of an output, by the precision of an engine."""
+"""Largest difference over the largest magnitude of an output, by the precision of the files and the engine."""
 
 
 class Selftest:
@@ -89,13 +90,13 @@ class Selftest:
             hint = f". {state.hint}" if state.hint else ""
             return [CheckResult(str(endpoint), Status.SKIPPED, f"{state.detail}{hint}")]
         checks: list[CheckResult] = []
-        limit, extra = _FULL_PRECISION, dict[str, Any]()
+        limit, extra = LIMITS[recorded_precision(self._bundle.manifest)], dict[str, Any]()
         if endpoint.backend == TENSORRT:
             settings = self._settings
             build_engines(
                 self._bundle, settings, device_index=endpoint.device.index, progress=self._progress
             )
-            limit = LIMITS[settings.policy.precision]
+            limit = max(limit, LIMITS[settings.policy.precision])
             extra = {TENSORRT: {"library": settings.library, "precision": settings.policy.precision}}
         for index, source in enumerate(self._bundle.sources()):
             session = backend.open_session(source, endpoint.device, SessionOptions(extra=extra))

@@ -31,7 +31,7 @@ from awml_deploy_core.verification import (
     VerificationResult,
     VerificationSettings,
 )
-from awml_deploy_core.verification.bundle_checks import bundle_checks
+from awml_deploy_core.verification.bundle_checks import bundle_checks, recorded_precision
 from awml_deploy_core.verification.comparators import compare_results
 from awml_deploy_core.verification.orchestrator import session_precision
 from awml_deploy_core.verification.probing import PROBE, Decoder, run_probes
@@ -85,10 +85,7 @@ class BundleVerifier:
 
     def _precision_of(self, endpoint: Endpoint, pipeline: InferencePipeline[Any, Any]) -> Precision:
         """What the sessions say, and for those that run the bundle's files what its manifest says."""
-        manifest = self.bundle.manifest
-        exported = manifest.provenance.export.values() if manifest is not None else ()
-        recorded = [item.get("precision") for item in exported if isinstance(item, dict)]
-        files = [] if endpoint.backend == PYTORCH else recorded
+        files = [] if endpoint.backend == PYTORCH else [recorded_precision(self.bundle.manifest)]
         return coarsest([*files, session_precision(endpoint, pipeline)])
 
     def _probe(self, scenarios: Sequence[Scenario]) -> Iterator[CheckResult]:

@@ -154,7 +154,7 @@ class OnnxRuntimeSession:
             name: np.ascontiguousarray(inputs[tensor.name], np.dtype(tensor.dtype))
             for name, tensor in zip(self._binding.inputs, self._spec.inputs, strict=True)
         }
-        failures: tuple[type[Exception], ...] = (*_own_errors(), RuntimeError, ValueError)
+        failures: tuple[type[Exception], ...] = (*native_errors(), RuntimeError, ValueError)
         try:
             values = self._native.run(list(self._binding.outputs), feed)
         except failures as error:
@@ -189,7 +189,7 @@ def _load(path: Path, device: DeviceSpec, options: SessionOptions) -> Any:
             providers=[(provider, _provider_options(device, options))],
             enable_fallback=0,
         )
-    except _own_errors() as error:
+    except native_errors() as error:
         raise ArtifactError(
             path,
             f"{NAME} on {device} cannot load it",
@@ -242,7 +242,7 @@ def _provider_options(device: DeviceSpec, options: SessionOptions) -> dict[str, 
 
 
 @cache
-def _own_errors() -> tuple[type[Exception], ...]:
+def native_errors() -> tuple[type[Exception], ...]:
     """The exceptions ONNX Runtime defines; they share no base of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
