@@ -32,7 +32,6 @@ Problem = tuple[Location, str]
 StepSelector = Callable[[DeployConfig], frozenset["Step"]]
 
 EXPORT_PACKAGES = ("torch", "onnx", "onnxscript")
-STUDY_PACKAGES = ("onnx", "onnxruntime")
 SIMPLIFIER = "onnxslim"
 """Needed unless simplification is turned off."""
 
@@ -198,8 +197,6 @@ def _check_precision(
         options = {"num_past_sweeps": dataset.num_past_sweeps, "class_mapping": dataset.class_mapping}
         place = ("precision", "calibration", index, "source")
         yield from _source(place, dataset.source, family, config=model, **options)
-    if absent := [name for name in STUDY_PACKAGES if importlib.util.find_spec(name) is None]:
-        yield ("precision",), f"needs packages that are not installed; run: pip install {' '.join(absent)}"
 
 
 def _check_options(

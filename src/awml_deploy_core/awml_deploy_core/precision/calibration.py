@@ -124,6 +124,13 @@ def tensor_ranges(
     if settings.method == "percentile":
         options["percentile"] = settings.percentile
     path = folder / f"{model.graph.name or 'graph'}.calibrated.onnx"
+    failures: tuple[type[Exception], ...] = (
+        *native_errors(),
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+    )
     with redirect_stdout(io.StringIO()) as printed:
         try:
             onnx.save_model(model, str(path))
@@ -137,7 +144,7 @@ def tensor_ranges(
             for arrays in inputs:
                 calibrator.collect_data(One(arrays))
             found = calibrator.compute_data()
-        except (*native_errors(), RuntimeError, ValueError, LookupError, TypeError) as error:
+        except failures as error:
             raise ExportError(model.graph.name or "graph", "cannot be calibrated", got=error) from error
     _LOG.debug("%s", printed.getvalue())
     return {name: _bounds(found[name]) for name in found.keys()}  # noqa: SIM118 - no mapping

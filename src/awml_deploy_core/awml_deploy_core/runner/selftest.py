@@ -34,7 +34,7 @@ RUNS = 50
 _WARM_UP = 3
 _FULL_PRECISION = 1e-4
 LIMITS: Mapping[str, float] = {"fp32": _FULL_PRECISION, "tf32": 5e-3, "fp16": 2e-2, "int8": 1e-1}
-"""Largest difference over the largest magnitude of an output, by the precision of the files and the engine."""
+"""Largest difference over the largest magnitude of an output, by the precision of files and engine."""
 
 
 class Selftest:

@@ -29,7 +29,7 @@ STRICT = "verification.tolerances={int8: {boxes: {min_iou: 0.98}}}"
 LOOSE = ["--min-agreement", "0.3"]
 ANYWHERE = [
     "--set",
-    "evaluation.backends=[pytorch:cpu, onnxruntime:cpu, {backend: tensorrt, device: cuda, required: false}]",
+    "evaluation.backends=[pytorch:cpu, onnxruntime, {backend: tensorrt, device: cuda, required: false}]",
 ]
 
 

@@ -133,7 +133,9 @@ def test_only_the_layers_asked_for_read_quantised_tensors(head: Any, ranges: Ran
 
 
 def maker(head: Any, ranges: Ranges, folder: Path, **section: Any) -> VariantMaker:
-    return VariantMaker({"head": head}, PrecisionSection(group_depth=0, **section), lambda _: ranges, folder)
+    return VariantMaker(
+        {"head": head}, PrecisionSection(group_depth=0, **section), lambda _: ranges, folder
+    )
 
 
 def test_the_same_groups_give_the_same_file(head: Any, ranges: Ranges, tmp_path: Path) -> None:

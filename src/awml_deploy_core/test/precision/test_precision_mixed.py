@@ -80,7 +80,11 @@ def variant(name: Any, size: int, *states: bool | None) -> VariantResult:
 
 
 def test_the_smallest_that_keeps_the_limits_is_taken() -> None:
-    variants = [variant("fp32", 8, True, True), variant("fp16", 4, True, None), variant("int8", 2, True, False)]
+    variants = [
+        variant("fp32", 8, True, True),
+        variant("fp16", 4, True, None),
+        variant("int8", 2, True, False),
+    ]
     assert smallest(variants)[0] == "fp16"
     assert smallest(variants[2:])[0] is None
     # What nobody judged was not found to keep anything.
