@@ -48,12 +48,14 @@ class Tolerances:
 DEFAULTS: Mapping[Precision, Tolerances] = {
     # About ten times what another order of summation makes of the demo model's outputs.
     "fp32": Tolerances(),
-    # Three times or so what rounding every operand (tf32), or everything (fp16), makes of them.
+    # Between fp32 and fp16: every operand of a product is rounded, nothing else.
     "tf32": Tolerances(
         "tf32",
         TensorTolerance(relative=2e-2, relative_p999=1e-2, min_cosine=0.9999),
         boxes=BoxLimits(position=0.05, size=0.05, yaw=0.05, velocity=0.15, score=0.02, max_borderline=0.05),
     ),
+    # Twice what casting the demo model does to tensors (docs/precision.md); boxes that rounding decides
+    # differ by far more than others, and are what their limits are for.
     "fp16": Tolerances(
         "fp16",
         TensorTolerance(relative=6e-2, relative_p999=3e-2, min_cosine=0.999),
@@ -61,24 +63,28 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
             min_iou=0.5,
             position=0.1,
             size=0.1,
-            yaw=0.1,
+            yaw=0.2,
             velocity=0.4,
             score=0.05,
             max_borderline=0.1,
         ),
     ),
-    # A single value says little after quantisation; direction and boxes do.
+    # Half more than what the demo model differs from FP32 by where quantisation costs it no accuracy
+    # (docs/precision.md). Far values say little then, and no single box does; most boxes do. Of two backends
+    # that run the same quantised file much less can be asked to differ.
     "int8": Tolerances(
         "int8",
-        TensorTolerance(relative_p999=0.3, min_cosine=0.97),
+        TensorTolerance(relative_p999=1.2, min_cosine=0.8),
         boxes=BoxLimits(
             min_iou=0.3,
-            position=0.3,
-            size=0.4,
-            yaw=0.3,
-            velocity=1.5,
-            score=0.15,
-            max_borderline=0.2,
+            position=0.5,
+            size=1.2,
+            yaw=1.6,
+            velocity=5.0,
+            score=0.25,
+            max_heading_flips=8,
+            max_unmatched=8,
+            max_borderline=0.4,
         ),
     ),
 }
