@@ -70,8 +70,8 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
         ),
     ),
     # Half more than what the demo model differs from FP32 by where quantisation costs it no accuracy
-    # (docs/precision.md). Far values say little then, and no single box does; most boxes do. Of two backends
-    # that run the same quantised file much less can be asked to differ.
+    # (docs/precision.md). Single values and boxes say little then; most boxes do. Two backends that run the
+    # same quantised file differ by far less.
     "int8": Tolerances(
         "int8",
         TensorTolerance(relative_p999=1.2, min_cosine=0.8),
