@@ -36,6 +36,14 @@ class OpenModel:
 
     pipeline: DetectionPipeline
     identity: ModelIdentity
+    bundle_path: str = ""
+    """Empty if it is of no bundle."""
+    manifest: str = ""
+    """``manifest.json`` of the bundle; empty for a foreign one."""
+    task: str = "detection3d"
+    """What the model does, by the name that its family gives."""
+    engine_keys: tuple[str, ...] = ()
+    """Of the engines in use, as ``component: key``."""
 
 
 ModelOpener = Callable[[NodeSettings], OpenModel]
@@ -61,7 +69,24 @@ def open_bundle(settings: NodeSettings) -> OpenModel:
         checkpoint=settings.checkpoint_path or None,
     )
     name = f"{bundle.family.name}/{path.resolve().name}"
-    return OpenModel(pipeline, ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device))
+    manifest = bundle.manifest
+    return OpenModel(
+        pipeline,
+        ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device),
+        str(path.resolve()),
+        "" if manifest is None else manifest.model_dump_json(indent=2),
+        bundle.family.task,
+        _engine_keys(pipeline),
+    )
+
+
+def _engine_keys(pipeline: DetectionPipeline) -> tuple[str, ...]:
+    """Keys of the engines that the sessions run; a session without one says nothing."""
+    return tuple(
+        f"{session.spec.name}: {key}"
+        for session in pipeline.sessions
+        if (key := getattr(session, "engine_key", None)) is not None
+    )
 
 
 def bundle_hash(bundle: ModelBundle) -> str:

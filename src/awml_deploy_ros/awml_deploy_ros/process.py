@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
@@ -148,6 +148,7 @@ def run_node(
     parser: ArgumentParser,
     create: Callable[[FatalErrors, Namespace], Any],
     args: Sequence[str] | None = None,
+    threads: int = 1,
 ) -> int:
     """Create a node and spin it until a signal or an error; see :func:`run`.
 
@@ -156,12 +157,14 @@ def run_node(
         create: Makes the node, which has ``start()``, called once before it spins, and
             ``close()``, called once before it is destroyed.
         args: As for :func:`run`.
+        threads: How many callback groups are served at a time; with more than one the node has
+            ``stop_waiting()``, too, which ends what could keep a thread for long.
     """
-    return run(parser, lambda fatal, chosen: _spin(create(fatal, chosen), fatal), args)
+    return run(parser, lambda fatal, chosen: _spin(create(fatal, chosen), fatal, threads), args)
 
 
-def _spin(node: Any, fatal: FatalErrors) -> None:
-    executor = SingleThreadedExecutor()
+def _spin(node: Any, fatal: FatalErrors, threads: int) -> None:
+    executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
     executor.add_node(node)
     try:
         if not fatal.stop.is_set():
@@ -169,6 +172,8 @@ def _spin(node: Any, fatal: FatalErrors) -> None:
         while not fatal.stop.is_set():
             executor.spin_once(timeout_sec=_POLL_S)
     finally:
+        if threads > 1:
+            node.stop_waiting()
         executor.shutdown()
         node.close()
         node.destroy_node()

@@ -9,6 +9,7 @@ import sys
 from fakes import FakeModels, FakeState
 
 from awml_deploy_ros.centerpoint_node import CenterPointNode
+from awml_deploy_ros.node.model_node import EXECUTOR_THREADS
 from awml_deploy_ros.process import node_parser, run_node
 
 if __name__ == "__main__":
@@ -17,6 +18,8 @@ if __name__ == "__main__":
     models = FakeModels(state)
     sys.exit(
         run_node(
-            node_parser("fake_node", __doc__), lambda fatal, _: CenterPointNode(fatal, open_model=models)
+            node_parser("fake_node", __doc__),
+            lambda fatal, _: CenterPointNode(fatal, open_model=models),
+            threads=EXECUTOR_THREADS,
         )
     )

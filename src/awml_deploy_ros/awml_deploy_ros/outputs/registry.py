@@ -37,6 +37,7 @@ class OutputSet:
     """
 
     def __init__(self, names: Sequence[str], context: OutputContext) -> None:
+        self._timed = context.timed
         if missing := missing_packages(names):
             raise ParameterError(
                 "outputs",
@@ -48,11 +49,11 @@ class OutputSet:
         self._record: Output | None = _factory(RECORD)(context) if RECORD in names else None
 
     def publish(self, frame: ProcessedFrame) -> ProcessedFrame:
-        """Publish a frame; return it with the ``publish`` stage added."""
+        """Publish a frame; return it with the ``publish`` stage and its timing added."""
         start = time.perf_counter_ns()
         for output in self._others:
             output.publish(frame)
-        frame = frame.with_stage("publish", (time.perf_counter_ns() - start) * 1e-6)
+        frame = self._timed(frame.with_stage("publish", (time.perf_counter_ns() - start) * 1e-6))
         if self._record is not None:
             self._record.publish(frame)
         return frame
