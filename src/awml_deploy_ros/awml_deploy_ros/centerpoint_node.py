@@ -11,11 +11,12 @@ from awml_deploy_ros.cloud_input import field_mapping, frame_of
 from awml_deploy_ros.cloud_stream import CloudStream
 from awml_deploy_ros.densification import Densifier
 from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle
-from awml_deploy_ros.node.model_node import EXECUTOR_THREADS, ModelNode
+from awml_deploy_ros.node.model_node import ModelNode
+from awml_deploy_ros.node.run import run_model_node
 from awml_deploy_ros.outputs import OutputSet
 from awml_deploy_ros.outputs.base import OutputContext
 from awml_deploy_ros.parameters import CENTERPOINT
-from awml_deploy_ros.process import FatalErrors, node_parser, run_node
+from awml_deploy_ros.process import FatalErrors, node_parser
 from awml_deploy_ros.settings import NodeSettings
 from awml_deploy_ros.tf.listener import require_messages
 from awml_deploy_ros.topics import POINT_CLOUD, TF, TF_STATIC
@@ -97,7 +98,7 @@ class CenterPointNode(ModelNode[NodeSettings]):
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     parser = node_parser("centerpoint_node", __doc__)
-    return run_node(parser, lambda fatal, _: CenterPointNode(fatal), args, EXECUTOR_THREADS)
+    return run_model_node(parser, CenterPointNode, args)
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.node import Node
 
 from awml_deploy_ros.budget import BudgetState
@@ -17,6 +16,7 @@ from awml_deploy_ros.health import Health, Level
 from awml_deploy_ros.latency import LatencySummary
 from awml_deploy_ros.model import ModelIdentity
 from awml_deploy_ros.node.ledger import FrameLedger
+from awml_deploy_ros.process import FatalErrors
 from awml_deploy_ros.topics import DIAGNOSTICS
 
 PROCESSING = "processing"
@@ -28,13 +28,15 @@ _PERIOD_NS = 1_000_000_000
 class DiagnosticsPublisher:
     """Judges a node at an interval; publishes when the level changes and every second.
 
-    It runs on the steady clock, because the ROS clock may be simulated and stand still.
+    It has a thread of its own: a transition may take its time, and the ROS clock may be simulated and stand
+    still.
 
     Args:
         node: The node that is judged.
         interval_s: Time between two judgements [s].
         judge: Gives the node's reports at a monotonic time [ns].
         hardware_id: Gives what the model runs on.
+        fatal: Where unexpected exceptions go.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class DiagnosticsPublisher:
         interval_s: float,
         judge: Callable[[int], Sequence[StatusReport]],
         hardware_id: Callable[[], str],
+        fatal: FatalErrors,
     ) -> None:
         self._node = node
         self._judge = judge
@@ -50,18 +53,24 @@ class DiagnosticsPublisher:
         self._last_level: Level | None = None
         self._last_published_ns = 0
         self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS.name, 10)
-        self._timer = node.create_timer(
-            interval_s,
-            self._tick,
-            # Of its own, so that it also runs while a transition or a service takes its time.
-            MutuallyExclusiveCallbackGroup(),
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
-        )
+        self._fatal = fatal
+        self._interval_s = interval_s
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="diagnostics")
+        self._thread.start()
 
     def close(self) -> None:
-        """Destroy the timer and the publisher."""
-        self._node.destroy_timer(self._timer)
+        """End the thread and destroy the publisher. Calling it twice is allowed."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._thread.join()
         self._node.destroy_publisher(self._publisher)
+
+    def _run(self) -> None:
+        with self._fatal:
+            while not self._closed.wait(self._interval_s):
+                self._tick()
 
     def _tick(self) -> None:
         now_ns = time.monotonic_ns()

@@ -9,11 +9,12 @@ import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any
 
 import rclpy
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
@@ -148,7 +149,6 @@ def run_node(
     parser: ArgumentParser,
     create: Callable[[FatalErrors, Namespace], Any],
     args: Sequence[str] | None = None,
-    threads: int = 1,
 ) -> int:
     """Create a node and spin it until a signal or an error; see :func:`run`.
 
@@ -157,23 +157,33 @@ def run_node(
         create: Makes the node, which has ``start()``, called once before it spins, and
             ``close()``, called once before it is destroyed.
         args: As for :func:`run`.
-        threads: How many callback groups are served at a time; with more than one the node has
-            ``stop_waiting()``, too, which ends what could keep a thread for long.
     """
-    return run(parser, lambda fatal, chosen: _spin(create(fatal, chosen), fatal, threads), args)
+    return run(parser, lambda fatal, chosen: spin(create(fatal, chosen), fatal), args)
 
 
-def _spin(node: Any, fatal: FatalErrors, threads: int) -> None:
-    executor = MultiThreadedExecutor(threads) if threads > 1 else SingleThreadedExecutor()
+def spin(
+    node: Any,
+    fatal: FatalErrors,
+    executor: SingleThreadedExecutor | None = None,
+    beside: AbstractContextManager[None] | None = None,
+) -> None:
+    """Start a node, spin it until it has to end, close and destroy it; see :func:`run_node`.
+
+    Args:
+        node: The node.
+        fatal: Says when to end.
+        executor: What spins (default: a SingleThreadedExecutor); shut down in the end.
+        beside: Entered while it spins, left before the node is closed.
+    """
+    executor = SingleThreadedExecutor() if executor is None else executor
     executor.add_node(node)
     try:
-        if not fatal.stop.is_set():
-            node.start()
-        while not fatal.stop.is_set():
-            executor.spin_once(timeout_sec=_POLL_S)
+        with beside or nullcontext():
+            if not fatal.stop.is_set():
+                node.start()
+            while not fatal.stop.is_set():
+                executor.spin_once(timeout_sec=_POLL_S)
     finally:
-        if threads > 1:
-            node.stop_waiting()
         executor.shutdown()
         node.close()
         node.destroy_node()

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from awml_deploy_core.errors import AwmlDeployError, ProcessError
@@ -87,18 +88,15 @@ class InputStream(Protocol):
         ...
 
 
-EXECUTOR_THREADS = 3
-"""One for each callback group: inputs and transitions, diagnostics, slow services."""
-
 SettingsT = TypeVar("SettingsT", bound=CommonSettings)
 
 
 class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
     """Base of the nodes; a subclass implements the four methods that raise NotImplementedError.
 
-    Transitions, parameters and inputs share one callback group. Diagnostics have one of their own and so
-    have the slow services: with several executor threads they answer whatever the others do. Inference is
-    in the stream's thread.
+    Transitions, parameters and inputs share the executor's thread. Inference, diagnostics, shadow
+    verification and snippets have threads of their own, and :func:`run_model_node` gives the slow services
+    one: each answers whatever the others do.
 
     Args:
         name: Of the node.
@@ -123,7 +121,9 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         self._slow_services = SlowServices(self, self._self_test, self._write_evidence, fatal)
         self._provenance_publisher = ProvenancePublisher(self)
         interval_ms = self.get_parameter("diagnostics.validation_callback_interval_ms").value
-        self._diagnostics = DiagnosticsPublisher(self, interval_ms * 1e-3, self._judge, self._hardware_id)
+        self._diagnostics = DiagnosticsPublisher(
+            self, interval_ms * 1e-3, self._judge, self._hardware_id, fatal
+        )
 
     def settings_of(self, values: Mapping[str, Any]) -> SettingsT:
         """Settings from the values of the parameters that are declared at start.
@@ -158,6 +158,11 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         """The pipeline of the next frame, with the options now in force; only while configured."""
         return self._pipeline
 
+    @property
+    def slow_group(self) -> CallbackGroup:
+        """The callback group whose callbacks may take minutes."""
+        return self._slow_services.group
+
     def start(self) -> None:
         """Configure and activate where the parameter ``autostart`` says so."""
         if not self.get_parameter("autostart").value:
@@ -167,15 +172,15 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             self.trigger_activate()
 
     def stop_waiting(self) -> None:
-        """End what could keep the executor's threads busy for long."""
+        """End what could keep the slow services busy for long."""
         self._selftest.close()
 
     def close(self) -> None:
         """Stop and free everything, in whatever state the node is."""
         self.stop_waiting()
+        self._diagnostics.close()
         self._unsubscribe()
         self._release()
-        self._diagnostics.close()
         self._slow_services.close()
         self._provenance_publisher.close()
         logging_bridge.disconnect(self._log_handler)

@@ -33,10 +33,10 @@ class SlowServices:
     ) -> None:
         self._node = node
         self._fatal = fatal
-        group = MutuallyExclusiveCallbackGroup()
+        self.group = MutuallyExclusiveCallbackGroup()
         jobs = {SELF_TEST: self_test, WRITE_EVIDENCE: lambda: (True, write_evidence())}
         self._services = [
-            node.create_service(Trigger, spec.name, self._answering(job), callback_group=group)
+            node.create_service(Trigger, spec.name, self._answering(job), callback_group=self.group)
             for spec, job in jobs.items()
         ]
 

@@ -37,7 +37,6 @@ class OutputSet:
     """
 
     def __init__(self, names: Sequence[str], context: OutputContext) -> None:
-        self._timed = context.timed
         if missing := missing_packages(names):
             raise ParameterError(
                 "outputs",
@@ -45,6 +44,7 @@ class OutputSet:
                 problems=[f"{name} needs {package}" for name, package in missing.items()],
                 hint=f"Install {', '.join(missing.values())} or remove the outputs from the parameter.",
             )
+        self._timed = context.timed
         self._others: list[Output] = [_factory(name)(context) for name in names if name != RECORD]
         self._record: Output | None = _factory(RECORD)(context) if RECORD in names else None
 
