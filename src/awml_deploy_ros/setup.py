@@ -37,6 +37,7 @@ setup(
         "console_scripts": [
             "centerpoint_node = awml_deploy_ros.programs:centerpoint_node",
             "bag_player = awml_deploy_ros.programs:bag_player",
+            "clean_shared_memory = awml_deploy_ros.programs:clean_shared_memory",
             "bag_recorder = awml_deploy_ros.programs:bag_recorder",
         ],
     },

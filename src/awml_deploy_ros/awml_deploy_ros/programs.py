@@ -12,6 +12,7 @@ _MODULES = {
     "centerpoint_node": "centerpoint_node",
     "bag_player": "bag_player",
     "bag_recorder": "bag_recorder",
+    "clean_shared_memory": "shared_memory",
     "monitor": "live.monitor",
 }
 
@@ -34,6 +35,10 @@ def bag_player() -> int:
 
 def bag_recorder() -> int:
     return run_program("bag_recorder")
+
+
+def clean_shared_memory() -> int:
+    return run_program("clean_shared_memory")
 
 
 def main() -> int:

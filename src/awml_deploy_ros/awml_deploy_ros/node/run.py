@@ -9,6 +9,7 @@ from typing import Any
 from awml_deploy_ros.node.executors import ExecutorWithout, group_served
 from awml_deploy_ros.node.model_node import ModelNode
 from awml_deploy_ros.process import FatalErrors, run, spin
+from awml_deploy_ros.shared_memory import remove_orphans
 
 
 def run_model_node(
@@ -20,6 +21,10 @@ def run_model_node(
 
     def body(fatal: FatalErrors, _: Namespace) -> None:
         node = create(fatal)
+        if (cleaned := remove_orphans()).segments:
+            node.get_logger().info(
+                f"removed {cleaned.bytes / 1e6:.0f} MB of shared memory that killed processes had left"
+            )
         beside = group_served(node, node.slow_group, node.stop_waiting, fatal)
         spin(node, fatal, ExecutorWithout(node.slow_group), beside)
 
