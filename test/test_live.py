@@ -11,7 +11,7 @@ from conftest import ROOT
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import BagError, ProcessError
 from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC
-from awml_deploy_ros.bag_clouds import CloudTopic
+from awml_deploy_ros.bag_clouds import CloudTopic, stamp_ns
 from awml_deploy_ros.live import LiveSettings, Recording, play_live, read_recording, replay_record
 from awml_extractors.datasets.bag_writer import StampedCloud, write_cloud_bag
 from awml_extractors.datasets.samples import open_samples
@@ -28,13 +28,12 @@ def same_bits(one: Detections, two: Detections) -> bool:
     return all(getattr(one, name).tobytes() == getattr(two, name).tobytes() for name in names)
 
 
-def frames_by_input(recording: Recording) -> dict[tuple[int, ...], Detections]:
-    """Detections by the stamps [ns] of their sweeps; the past one is the last that was processed."""
-    frames = recording.frames
-    past = ((), *((frame.stamp_ns,) for frame in frames))
+def frames_by_input(recording: Recording, stamps: list[int]) -> dict[tuple[int, ...], Detections]:
+    """Detections by the stamps [ns] of their sweeps; the past one is the cloud before, processed or not."""
+    before = dict(zip(stamps[1:], stamps, strict=False))
     return {
-        (frame.stamp_ns, *(last if frame.num_past_sweeps else ())): frame.detections
-        for frame, last in zip(frames, past, strict=False)
+        (frame.stamp_ns, *((before[frame.stamp_ns],) if frame.num_past_sweeps else ())): frame.detections
+        for frame in recording.frames
     }
 
 
@@ -50,7 +49,8 @@ def test_the_same_bag_twice_gives_the_same_bits(bundle: Path, short_bag: Path, t
         assert record.status == "passed", record.checks
         assert record.dropped.get("lost_in_transport", 0) == 0
         assert record.received == record.sent == source.count
-    one, two = map(frames_by_input, recordings)
+    stamps = [stamp_ns(cloud) for cloud in source.messages()]
+    one, two = (frames_by_input(recording, stamps) for recording in recordings)
     common = one.keys() & two.keys()
     assert len(common) > source.count // 2
     assert all(same_bits(one[sweeps], two[sweeps]) for sweeps in common)

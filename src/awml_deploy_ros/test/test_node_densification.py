@@ -246,3 +246,21 @@ def test_without_past_sweeps_no_transforms_are_needed(monkeypatch, capfd) -> Non
         assert vehicle.node._stream.transforms is None
         assert outcome(vehicle.see(100)) == (0, "disabled")
         assert "densify" not in [stage.name for stage in vehicle.frames[-1].stages]
+
+
+def test_a_cloud_that_was_superseded_is_a_past_sweep_all_the_same() -> None:
+    with Vehicle() as vehicle:
+        vehicle.drive()
+        vehicle.move(100, 104)
+        vehicle.models.state.gate = threading.Event()
+        counters = vehicle.node.ledger.counters
+        for number, tenths in enumerate((100, 101, 102, 103), start=1):
+            vehicle.send(tenths)
+            assert wait_until(lambda number=number: counters.snapshot().received == number)
+            assert wait_until(lambda: vehicle.models.state.entered == 1)
+        vehicle.models.state.gate.set()
+        assert wait_until(lambda: len(vehicle.frames) == 2)
+        assert outcome(vehicle.frames[1]) == (1, "")
+        current, past = vehicle.models.state.samples[-1].sweeps
+        assert (current.time_lag, past.time_lag) == (0.0, pytest.approx(0.1))
+        assert counters.snapshot().dropped["superseded"] == 2
