@@ -35,7 +35,6 @@ class DiagnosticsPublisher:
         node: The node that is judged.
         interval_s: Time between two judgements [s].
         judge: Gives the node's reports at a monotonic time [ns].
-        hardware_id: Gives what the model runs on.
         fatal: Where unexpected exceptions go.
     """
 
@@ -44,12 +43,10 @@ class DiagnosticsPublisher:
         node: Node,
         interval_s: float,
         judge: Callable[[int], Sequence[StatusReport]],
-        hardware_id: Callable[[], str],
         fatal: FatalErrors,
     ) -> None:
         self._node = node
         self._judge = judge
-        self._hardware_id = hardware_id
         self._last_level: Level | None = None
         self._last_published_ns = 0
         self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS.name, 10)
@@ -79,7 +76,8 @@ class DiagnosticsPublisher:
         if level == self._last_level and now_ns - self._last_published_ns < _PERIOD_NS:
             return
         self._last_level, self._last_published_ns = level, now_ns
-        name, hardware = self._node.get_fully_qualified_name(), self._hardware_id()
+        name = self._node.get_fully_qualified_name()
+        hardware = reports[0].values.get("device", "")
         statuses = [to_status(name, report, hardware) for report in reports]
         self._publisher.publish(to_diagnostics(self._node.get_clock().now().to_msg(), statuses))
 
@@ -164,6 +162,18 @@ def budget_report(state: BudgetState, active: bool) -> StatusReport:
         Health(state.level, state.message() or "within budget") if active else Health(Level.OK, "inactive")
     )
     return StatusReport("latency budget", health, values)
+
+
+def model_reports(
+    health: Health, ledger: FrameLedger, identity: ModelIdentity, now_ns: int, *, active: bool
+) -> list[StatusReport]:
+    """All reports of a configured node about its frames."""
+    state = "active" if active else "inactive"
+    reports = [
+        processing_report(state, health, ledger, identity, now_ns),
+        latency_report(health, ledger.latency.summaries()),
+    ]
+    return reports if ledger.budget is None else [*reports, budget_report(ledger.budget, active)]
 
 
 def processing_name(node_name: str) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -22,71 +21,22 @@ from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_ros import logging_bridge
 from awml_deploy_ros.budget import read_budget
 from awml_deploy_ros.counters import DropReason
-from awml_deploy_ros.diagnostics import (
-    DiagnosticsPublisher,
-    StatusReport,
-    budget_report,
-    latency_report,
-    modelless_report,
-    processing_report,
-)
+from awml_deploy_ros.diagnostics import DiagnosticsPublisher, StatusReport, model_reports, modelless_report
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.health import Health, HealthLimits, Level
 from awml_deploy_ros.model import OpenModel, warm_up, with_options
 from awml_deploy_ros.namesakes import Namesakes
 from awml_deploy_ros.node.companions import Companions
-from awml_deploy_ros.node.evidence import default_folder, write_evidence
+from awml_deploy_ros.node.contracts import CommonSettings, InputStream
 from awml_deploy_ros.node.ledger import FrameLedger
 from awml_deploy_ros.node.package_files import resolve
 from awml_deploy_ros.node.parameter_service import CheckedParameterService
 from awml_deploy_ros.node.provenance import Provenance, ProvenancePublisher
-from awml_deploy_ros.node.selftest import SelftestRunner
-from awml_deploy_ros.node.services import SlowServices
+from awml_deploy_ros.node.services import NodeFacts, SlowServices
 from awml_deploy_ros.node_parameters import NodeParameters
 from awml_deploy_ros.outputs import OutputSet
 from awml_deploy_ros.parameter_spec import ParameterTable
 from awml_deploy_ros.process import FatalErrors
-from awml_deploy_ros.shadow.settings import ShadowSettings
-from awml_deploy_ros.snippets.settings import SnippetSettings
-
-
-class CommonSettings(Protocol):
-    """What every node of a model is told by its parameters."""
-
-    @property
-    def model_path(self) -> str: ...
-    @property
-    def backend(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def checkpoint_path(self) -> str: ...
-    @property
-    def warm_up_frames(self) -> int: ...
-    @property
-    def latency_window(self) -> int: ...
-    @property
-    def latency_budget_file(self) -> str: ...
-    @property
-    def shadow(self) -> ShadowSettings: ...
-    @property
-    def snippets(self) -> SnippetSettings: ...
-    @property
-    def evidence_folder(self) -> str: ...
-
-
-class InputStream(Protocol):
-    """What an active node has that an inactive one has not: its subscriptions and its worker."""
-
-    @property
-    def topic_name(self) -> str:
-        """The topic of the inputs."""
-        ...
-
-    def close(self) -> None:
-        """Unsubscribe and finish the frame in work."""
-        ...
-
 
 SettingsT = TypeVar("SettingsT", bound=CommonSettings)
 
@@ -117,13 +67,10 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         self._node_parameters = NodeParameters(self, table, self._apply_options)
         self._parameter_services = CheckedParameterService(self)
         self._namesakes = Namesakes(self)
-        self._selftest = SelftestRunner()
-        self._slow_services = SlowServices(self, self._self_test, self._write_evidence, fatal)
+        self._slow_services = SlowServices(self, self._facts, fatal)
         self._provenance_publisher = ProvenancePublisher(self)
         interval_ms = self.get_parameter("diagnostics.validation_callback_interval_ms").value
-        self._diagnostics = DiagnosticsPublisher(
-            self, interval_ms * 1e-3, self._judge, self._hardware_id, fatal
-        )
+        self._diagnostics = DiagnosticsPublisher(self, interval_ms * 1e-3, self._judge, fatal)
 
     def settings_of(self, values: Mapping[str, Any]) -> SettingsT:
         """Settings from the values of the parameters that are declared at start.
@@ -173,7 +120,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
 
     def stop_waiting(self) -> None:
         """End what could keep the slow services busy for long."""
-        self._selftest.close()
+        self._slow_services.stop()
 
     def close(self) -> None:
         """Stop and free everything, in whatever state the node is."""
@@ -186,44 +133,19 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         logging_bridge.disconnect(self._log_handler)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        with self.fatal:
-            try:
-                self._configure()
-            except AwmlDeployError as error:
-                self._release()
-                self._configure_error = f"{type(error).__name__}: {error}"
-                self.get_logger().error(self._configure_error)
-                return TransitionCallbackReturn.FAILURE
-            return TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.ERROR
+        return self._transition(self._configure_or_say_why)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        with self.fatal:
-            self.ledger.activated()
-            self._stream = self.open_stream(self._settings)
-            self.get_logger().info(f"active on {self._stream.topic_name}")
-            return TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.ERROR
+        return self._transition(self._subscribe)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        with self.fatal:
-            self._unsubscribe()
-            return TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.ERROR
+        return self._transition(self._unsubscribe)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        with self.fatal:
-            self._release()
-            return TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.ERROR
+        return self._transition(self._release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        with self.fatal:
-            self._unsubscribe()
-            self._release()
-            self._finalized = True
-            return TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.ERROR
+        return self._transition(self._finalize)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         # The exception is on its way to the main thread, which ends the process.
@@ -243,6 +165,32 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         self.get_logger().error(
             f"{reason.value}: {type(error).__name__}: {error}", throttle_duration_sec=1.0
         )
+
+    def _transition(self, work: Callable[[], bool | None]) -> TransitionCallbackReturn:
+        """Do the work of a transition; False says that it is refused."""
+        with self.fatal:
+            return TransitionCallbackReturn.FAILURE if work() is False else TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.ERROR
+
+    def _configure_or_say_why(self) -> bool:
+        try:
+            self._configure()
+        except AwmlDeployError as error:
+            self._release()
+            self._configure_error = f"{type(error).__name__}: {error}"
+            self.get_logger().error(self._configure_error)
+            return False
+        return True
+
+    def _subscribe(self) -> None:
+        self.ledger.activated()
+        self._stream = self.open_stream(self._settings)
+        self.get_logger().info(f"active on {self._stream.topic_name}")
+
+    def _finalize(self) -> None:
+        self._unsubscribe()
+        self._release()
+        self._finalized = True
 
     def _configure(self) -> None:
         self._configure_error = ""
@@ -320,10 +268,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             self.get_parameter("diagnostics.max_acceptable_consecutive_delay_ms").value,
         )
 
-    def _hardware_id(self) -> str:
-        model = self._model
-        return "" if model is None else model.identity.device
-
     def _judge(self, now_ns: int) -> list[StatusReport]:
         # Read once: a transition in another thread may take it away.
         model = self._model
@@ -334,43 +278,23 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             return [modelless_report(state, self._namesakes.judge(health, now_ns))]
         if self._node_parameters.take_changed():
             self._publish_provenance()
-        ledger = self.ledger
         active = self._stream is not None
-        health = ledger.judge(now_ns) if active else Health(Level.OK, "inactive")
+        health = self.ledger.judge(now_ns) if active else Health(Level.OK, "inactive")
         health = self._namesakes.judge(health, now_ns)
-        state = "active" if active else "inactive"
-        reports = [
-            processing_report(state, health, ledger, model.identity, now_ns),
-            latency_report(health, ledger.latency.summaries()),
-        ]
-        if ledger.budget is not None:
-            reports.append(budget_report(ledger.budget, active))
+        reports = model_reports(health, self.ledger, model.identity, now_ns, active=active)
         return [*reports, *self.companions.reports()]
 
-    def _self_test(self) -> tuple[bool, str]:
-        model = self._configured()
-        identity = model.identity
-        outcome = self._selftest.run(model.bundle_path, f"{identity.backend}:{identity.device}")
-        return outcome.passed, str(outcome)
-
-    def _write_evidence(self) -> str:
-        self._configured()
-        chosen = self._settings.evidence_folder
-        return str(
-            write_evidence(
-                Path(chosen).expanduser() if chosen else default_folder(),
-                self.get_fully_qualified_name(),
-                self._reproduction(),
-                self.ledger.latency.summaries(),
-                self._judge(time.monotonic_ns()),
-            )
-        )
-
-    def _configured(self) -> OpenModel:
+    def _facts(self) -> NodeFacts | None:
         model = self._model
         if model is None:
-            raise ProcessError(self.get_name(), "has no model", hint="Configure the node first.")
-        return model
+            return None
+        return NodeFacts(
+            model,
+            self._settings.evidence_folder,
+            self._reproduction(),
+            self.ledger.latency.summaries(),
+            self._judge(time.monotonic_ns()),
+        )
 
     def _apply_options(self, options: Mapping[str, Any]) -> None:
         if self._model is not None:

@@ -212,8 +212,10 @@ class SnippetRecorder:
                 bag.write(held.topic, held.wall_ns, bytes(serialize_message(held.message)))
                 # Serialising holds the interpreter, which the live thread wants.
                 time.sleep(0)
-        finally:
-            bag.finish()
+        except BaseException:
+            bag.discard()
+            raise
+        bag.finish()
 
 
 def _seconds(nanoseconds: int) -> float:

@@ -160,7 +160,7 @@ def test_the_node_works_while_a_slow_service_does(tmp_path: Path) -> None:
     with Harness(evidence_folder=str(tmp_path / "evidence")) as h:
         diagnostics = h.collect(DiagnosticArray, "/diagnostics")
         frames = h.collect(DetectionFrame, "output/frame")
-        h.node._selftest.command = slow.command
+        h.node._slow_services.selftest.command = slow.command
         client = h.peer.create_client(Trigger, f"{NODE}/self_test")
         evidence = h.peer.create_client(Trigger, f"{NODE}/write_evidence")
         assert client.wait_for_service(timeout_sec=60)
@@ -171,7 +171,7 @@ def test_the_node_works_while_a_slow_service_does(tmp_path: Path) -> None:
             h.configure()
             h.activate()
             future = client.call_async(Trigger.Request())
-            assert wait_until(lambda: h.node._selftest._process is not None)
+            assert wait_until(lambda: h.node._slow_services.selftest._process is not None)
             run_frames(h, frames, 1)
             seen = len(diagnostics)
             assert h.state() == STATES["active"]
@@ -196,11 +196,11 @@ def test_the_node_works_while_a_slow_service_does(tmp_path: Path) -> None:
 def test_a_self_test_does_not_outlive_the_node(tmp_path: Path) -> None:
     with Harness() as h:
         h.configure()
-        h.node._selftest.command = SlowCommand(tmp_path).command
+        h.node._slow_services.selftest.command = SlowCommand(tmp_path).command
         results: list = []
-        thread = threading.Thread(target=lambda: results.append(h.node._slow_services and _failure(h)))
+        thread = threading.Thread(target=lambda: results.append(_failure(h)))
         thread.start()
-        assert wait_until(lambda: h.node._selftest._process is not None)
+        assert wait_until(lambda: h.node._slow_services.selftest._process is not None)
         start = time.monotonic()
         h.node.stop_waiting()
         thread.join()
@@ -210,7 +210,7 @@ def test_a_self_test_does_not_outlive_the_node(tmp_path: Path) -> None:
 
 def _failure(h: Harness) -> str:
     try:
-        return str(h.node._self_test())
+        return str(h.node._slow_services.self_test())
     except Exception as error:  # noqa: BLE001 - whichever it is, it is what the test looks at.
         return str(error)
 
