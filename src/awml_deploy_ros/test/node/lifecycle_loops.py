@@ -50,9 +50,10 @@ def loops(number: int, folder: Path, every: int = 10) -> list[dict[str, int]]:
             Path(__file__).resolve().parents[4] / "config/centerpoint/latency_budget.yaml"
         ),
     }
+    models = FakeModels()
     node = CenterPointNode(
         fatal,
-        open_model=FakeModels(),
+        open_model=models,
         parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
     )
     found = []
@@ -71,6 +72,9 @@ def loops(number: int, folder: Path, every: int = 10) -> list[dict[str, int]]:
                 else:
                     assert step() == TransitionCallbackReturn.SUCCESS
             assert fatal.error is None, fatal.error
+            # What a fake remembers for tests is no leak of the node.
+            models.state.samples.clear()
+            models.settings.clear()
             if life % every == every - 1:
                 found.append({"life": life + 1, **figures()})
     finally:
