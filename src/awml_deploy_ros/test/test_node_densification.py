@@ -261,6 +261,7 @@ def test_a_cloud_that_was_superseded_is_a_past_sweep_all_the_same() -> None:
         vehicle.models.state.gate.set()
         assert wait_until(lambda: len(vehicle.frames) == 2)
         assert outcome(vehicle.frames[1]) == (1, "")
+        assert list(vehicle.frames[1].past_sweep_ages) == [pytest.approx(0.1)]
         current, past = vehicle.models.state.samples[-1].sweeps
         assert (current.time_lag, past.time_lag) == (0.0, pytest.approx(0.1))
         assert counters.snapshot().dropped["superseded"] == 2

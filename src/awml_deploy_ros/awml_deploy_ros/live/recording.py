@@ -32,6 +32,8 @@ class RecordedFrame:
     num_past_sweeps: int
     no_past_sweeps_reason: str
     """Why there is none; empty if there is."""
+    past_stamps_ns: tuple[int, ...] = ()
+    """Of the past sweeps, the latest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,9 @@ def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
 
 def _frame(message: Any, class_names: tuple[str, ...]) -> RecordedFrame:
     stamp = message.header.stamp
+    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
     return RecordedFrame(
-        stamp.sec * 1_000_000_000 + stamp.nanosec,
+        stamp_ns,
         to_detections(message.boxes, class_names),
         StageLatencies(
             tuple(
@@ -97,6 +100,7 @@ def _frame(message: Any, class_names: tuple[str, ...]) -> RecordedFrame:
         float(message.end_to_end_latency_ms),
         int(message.num_past_sweeps),
         str(message.no_past_sweeps_reason),
+        tuple(stamp_ns - round(float(age) * 1e9) for age in message.past_sweep_ages),
     )
 
 

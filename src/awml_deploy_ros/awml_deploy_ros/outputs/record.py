@@ -73,6 +73,7 @@ def to_record(
         jitter_ms=timing.jitter_ms or 0.0,
         over_budget=timing.over_budget,
         num_past_sweeps=frame.num_past_sweeps,
+        past_sweep_ages=[] if frame.sample is None else [s.time_lag for s in frame.sample.sweeps[1:]],
         no_past_sweeps_reason="" if frame.no_past_sweeps is None else frame.no_past_sweeps.value,
         points=_points(frame.counts),
         counters=FrameCounters(
