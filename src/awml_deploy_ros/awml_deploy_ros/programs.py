@@ -13,6 +13,8 @@ _MODULES = {
     "bag_player": "bag_player",
     "bag_recorder": "bag_recorder",
     "monitor": "live.monitor",
+    "replay": "replay.cli",
+    "replay_job": "replay.worker",
 }
 
 
@@ -34,6 +36,10 @@ def bag_player() -> int:
 
 def bag_recorder() -> int:
     return run_program("bag_recorder")
+
+
+def replay() -> int:
+    return run_program("replay")
 
 
 def main() -> int:

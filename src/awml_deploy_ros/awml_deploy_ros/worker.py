@@ -59,9 +59,10 @@ class InferenceWorker:
     def _run(self) -> None:
         with self.fatal:
             while (cloud := self._queue.take()) is not None:
-                self._process(cloud)
+                self.process(cloud)
 
-    def _process(self, cloud: ReceivedCloud) -> None:
+    def process(self, cloud: ReceivedCloud) -> None:
+        """Run one cloud in the calling thread, as the worker's own does."""
         clock = StageClock()
         clock.add("queue", (time.monotonic_ns() - cloud.arrival_ns) * 1e-6)
         try:

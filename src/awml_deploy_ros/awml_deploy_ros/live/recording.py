@@ -32,6 +32,8 @@ class RecordedFrame:
     num_past_sweeps: int
     no_past_sweeps_reason: str
     """Why there is none; empty if there is."""
+    recorded_ns: int = 0
+    """When its record reached the recorder, by the system's clock [ns]; 0 without a recorder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,21 +62,21 @@ def read_recording(bag: Path, node_name: str) -> Recording:
     topic = FRAME.of(node_name)
     with bag_errors(bag), Reader(bag) as reader:
         messages = [
-            (connection.topic, store.deserialize_cdr(data, connection.msgtype))
-            for connection, _, data in reader.messages()
+            (connection.topic, store.deserialize_cdr(data, connection.msgtype), int(time_ns))
+            for connection, time_ns, data in reader.messages()
             if connection.topic in (topic, DIAGNOSTICS.name)
         ]
     counters = LiveCounters()
-    for name, message in messages:
+    for name, message, _ in messages:
         of_frame = name == topic
         found = (
             LiveCounters.of_frame(message) if of_frame else LiveCounters.of_diagnostics(message, node_name)
         )
         if found is not None and found.accounted >= counters.accounted:
             counters = found
-    frames = [message for name, message in messages if name == topic]
-    class_names = _class_names(frames)
-    return Recording(tuple(_frame(message, class_names) for message in frames), counters)
+    frames = [(message, time_ns) for name, message, time_ns in messages if name == topic]
+    class_names = _class_names([message for message, _ in frames])
+    return Recording(tuple(_frame(message, class_names, time_ns) for message, time_ns in frames), counters)
 
 
 def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
@@ -83,7 +85,7 @@ def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
     return tuple(names.get(label, f"label {label}") for label in range(max(names, default=-1) + 1))
 
 
-def _frame(message: Any, class_names: tuple[str, ...]) -> RecordedFrame:
+def _frame(message: Any, class_names: tuple[str, ...], recorded_ns: int) -> RecordedFrame:
     stamp = message.header.stamp
     return RecordedFrame(
         stamp.sec * 1_000_000_000 + stamp.nanosec,
@@ -97,6 +99,7 @@ def _frame(message: Any, class_names: tuple[str, ...]) -> RecordedFrame:
         float(message.end_to_end_latency_ms),
         int(message.num_past_sweeps),
         str(message.no_past_sweeps_reason),
+        recorded_ns,
     )
 
 
