@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class LiveOutcome:
     logs: tuple[Path, ...]
     sent_at_ns: tuple[int, ...] = ()
     """When every cloud was given to the middleware, by the system's clock [ns]."""
-    counted_before: LiveCounters = LiveCounters()
+    counted_before: LiveCounters = field(default_factory=LiveCounters)
     """What the node had counted before the first cloud."""
 
 

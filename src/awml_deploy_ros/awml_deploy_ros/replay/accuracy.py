@@ -111,7 +111,9 @@ def score(run: ReplayedBag, model: Path, settings: AccuracySettings) -> Scored:
     bundle = ModelBundle.open(model)
     family = bundle.family
     if not isinstance(family, ProvidesGroundTruth):
-        raise DatasetError(settings.file, f"cannot be read: model family {family.name} knows no ground truth")
+        raise DatasetError(
+            settings.file, f"cannot be read: model family {family.name} knows no ground truth"
+        )
     truths = family.ground_truth_by_stamp(settings.file, bundle.config)
     if not truths:
         raise DatasetError(settings.file, "has no annotated sample")
@@ -126,7 +128,9 @@ def score(run: ReplayedBag, model: Path, settings: AccuracySettings) -> Scored:
         if frame.frame is not None
     ]
     if not evaluated:
-        return Scored(settings, frames, unannotated, None, "no frame has ground truth at its stamp", distance)
+        return Scored(
+            settings, frames, unannotated, None, "no frame has ground truth at its stamp", distance
+        )
     section = Detection3dSection(default_max_distance=distance, min_points=settings.min_points)
     try:
         result = Detection3dTask(section).evaluate(evaluated)

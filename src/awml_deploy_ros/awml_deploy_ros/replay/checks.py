@@ -41,9 +41,7 @@ def accounting_checks(run: ReplayedBag) -> Iterator[CheckResult]:
         f"{processed} frames in the recording of {run.accounted - dropped} processed",
     )
     if run.node_exit_code is not None:
-        yield _check(
-            ENDED, run.node_exit_code == 0, f"the node's exit code is {run.node_exit_code}"
-        )
+        yield _check(ENDED, run.node_exit_code == 0, f"the node's exit code is {run.node_exit_code}")
 
 
 def budget_check(run: ReplayedBag, file: Path | None) -> CheckResult:

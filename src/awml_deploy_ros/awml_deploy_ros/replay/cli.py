@@ -19,7 +19,8 @@ from typing import Any
 from rclpy.utilities import remove_ros_args
 from rich.console import Console
 
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.cli.output import progress_bar
+from awml_deploy_core.errors import AwmlDeployError, ParameterError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 from awml_deploy_core.reporting.markup import plain, status_text
@@ -36,8 +37,8 @@ from awml_deploy_ros.signals import CAUGHT
 
 _LOG = logging.getLogger(__name__)
 _EPILOG = (
-    "exit codes: 0 all passed; 1 a check failed or a required one did not run; 2 bad input (a bag, model or "
-    "file is missing or damaged); 3 a check could not be completed, or a worker died; 130 interrupted; of "
+    "exit codes: 0 all passed; 1 a check failed or a required one did not run; 2 bad input (a bag, model "
+    "or file is missing or damaged); 3 a check could not be completed, or a worker died; 130 interrupted; of "
     "several bags the worst. In a report folder that holds results already, those that are complete and "
     "whose inputs are unchanged are kept."
 )
@@ -56,7 +57,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="the model bundle")
     parser.add_argument("--report", type=Path, default=Path("output/replay"), help="default: %(default)s")
-    parser.add_argument("--mode", choices=("offline", "live"), default="offline", help="default: %(default)s")
+    parser.add_argument(
+        "--mode", choices=("offline", "live"), default="offline", help="default: %(default)s"
+    )
     parser.add_argument("--topic", help="of the clouds (default: the bag's only PointCloud2)")
     node = parser.add_argument_group("node")
     node.add_argument(
@@ -68,12 +71,16 @@ def build_parser() -> argparse.ArgumentParser:
     _add_checks(parser.add_argument_group("checks"))
     live = parser.add_argument_group("live mode")
     live.add_argument("--rate", type=float, default=10.0, help="clouds a second [Hz], default: %(default)s")
-    live.add_argument("--find-rate", action="store_true", help="also look for the highest rate without loss")
+    live.add_argument(
+        "--find-rate", action="store_true", help="also look for the highest rate without loss"
+    )
     live.add_argument("--attach", metavar="NODE", help="full name of a node that runs already")
     live.add_argument("--input-topic", metavar="TOPIC", help="to which that node listens")
     many = parser.add_argument_group("many bags")
     many.add_argument("--executor", choices=("local", "ray"), default="local", help="default: %(default)s")
-    many.add_argument("--workers", type=int, default=default_workers(), help="at a time, default: %(default)s")
+    many.add_argument(
+        "--workers", type=int, default=default_workers(), help="at a time, default: %(default)s"
+    )
     many.add_argument("--ray-address", metavar="ADDRESS", help="of a cluster (default: start one here)")
     many.add_argument("--ray-cpus", type=float, default=1.0, help="that a job takes, default: %(default)s")
     many.add_argument("--fresh", action="store_true", help="keep no earlier result")
@@ -164,9 +171,7 @@ def _run(chosen: argparse.Namespace, console: Console) -> ExitCode:
     bags = find_bags(chosen.bags, report)
     if len(bags) == 1 and (is_bag(chosen.bags[0]) or not chosen.bags[0].exists()):
         return _one(template.of(bags[0], report), console)
-    requests = [
-        template.of(bag, report / name) for bag, name in zip(bags, job_names(bags), strict=True)
-    ]
+    requests = [template.of(bag, report / name) for bag, name in zip(bags, job_names(bags), strict=True)]
     executor: Executor = LocalExecutor(chosen.workers)
     if chosen.executor == "ray":
         executor = RayExecutor(chosen.workers, chosen.ray_address, chosen.ray_cpus)
@@ -187,7 +192,10 @@ def _run(chosen: argparse.Namespace, console: Console) -> ExitCode:
 def _one(request: ReplayRequest, console: Console) -> ExitCode:
     with _bar() as progress:
         report = execute(request, progress)
-    print_report(report, console)
+    # The tables of the accuracy are on the page; a terminal gets its headline among the checks.
+    print_report(report.model_copy(update={"evaluation": None}), console)
+    if report.evaluation is not None and (accuracy := report.evaluation.backends[0].accuracy) is not None:
+        console.print(f"accuracy: {accuracy.headline}", markup=False, soft_wrap=True)
     for name in (PAGE, "result.json", "result.jsonl", "frames.jsonl", "junit.xml"):
         if (request.folder / name).is_file():
             console.print(f"{name}: {request.folder / name}", markup=False, soft_wrap=True)
@@ -228,8 +236,6 @@ def _request(chosen: argparse.Namespace) -> ReplayRequest:
 
 
 def _floors(given: Sequence[str]) -> dict[str, float]:
-    from awml_deploy_core.errors import ParameterError
-
     found = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -238,15 +244,15 @@ def _floors(given: Sequence[str]) -> dict[str, float]:
         except ValueError:
             equals = ""
         if not name or not equals:
-            raise ParameterError("--floor", "is no floor", got=text, expected="FIGURE=VALUE, e.g. mean_ap=0.5")
+            raise ParameterError(
+                "--floor", "is no floor", got=text, expected="FIGURE=VALUE, e.g. mean_ap=0.5"
+            )
     return found
 
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
     """A bar a task on standard error, if that is a terminal."""
-    from awml_deploy_core.cli.output import progress_bar
-
     with progress_bar() as progress:
         yield progress
 

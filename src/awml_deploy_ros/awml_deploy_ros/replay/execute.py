@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from awml_deploy_core.errors import AwmlDeployError, ArtifactError
+from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import io_errors, sha256_file, write_text
 from awml_deploy_core.packages import installed_versions

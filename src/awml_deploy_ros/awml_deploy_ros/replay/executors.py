@@ -97,5 +97,3 @@ class LocalExecutor:
 def default_workers() -> int:
     """Half of the processors: a model uses more than one."""
     return max(1, (os.cpu_count() or 2) // 2)
-
-

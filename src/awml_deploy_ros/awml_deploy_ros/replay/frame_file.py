@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.errors import AwmlDeployError, ArtifactError
+from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.evaluation.box_records import decode_boxes, encode_boxes
 from awml_deploy_core.files import io_errors, write_text
 from awml_deploy_ros.replay.frames import CloudFate

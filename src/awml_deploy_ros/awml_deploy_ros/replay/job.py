@@ -232,5 +232,3 @@ def _find_rate(inputs: _Inputs, class_names: tuple[str, ...], progress: Progress
         return len(run.processed) == inputs.source.count and not run.late
 
     return find_rate(lossless, inputs.request.rate_hz)
-
-

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def evaluation_section(run: ReplayedBag, settings: NodeSettings, scored: Scored)
 
 def _transport(run: ReplayedBag) -> Iterator[LatencyRecord]:
     cycles = run.cyclic_ms
-    jitter = [abs(later - earlier) for earlier, later in zip(cycles, cycles[1:], strict=False)]
+    jitter = [abs(later - earlier) for earlier, later in pairwise(cycles)]
     for name, values in (("transport", run.transit_ms), ("cycle", cycles), ("jitter", jitter)):
         if len(values):
             p50, p95, p99 = (float(value) for value in np.percentile(values, (50, 95, 99)))

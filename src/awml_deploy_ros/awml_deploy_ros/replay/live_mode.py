@@ -100,7 +100,9 @@ def _fates(
             boxes = frame.detections
             known = class_names[: len(boxes.class_names)]
             # A recording names only the classes that were detected.
-            named = replace(boxes, class_names=class_names) if len(known) == len(boxes.class_names) else boxes
+            named = (
+                replace(boxes, class_names=class_names) if len(known) == len(boxes.class_names) else boxes
+            )
             frame = replace(frame, detections=named)
         fate = PROCESSED if frame is not None else missing
         clouds.append(CloudFate(index, stamp, message.received_ns, fate, "", frame))

@@ -84,7 +84,9 @@ class RayExecutor:
             self._ray.get(done)
         except self._ray.exceptions.RayError as error:
             lines = str(error).strip().splitlines()
-            return JobEnd(request, ProcessError(request.name, "has no result from Ray", problems=lines[-8:]))
+            return JobEnd(
+                request, ProcessError(request.name, "has no result from Ray", problems=lines[-8:])
+            )
         return JobEnd(request)
 
 

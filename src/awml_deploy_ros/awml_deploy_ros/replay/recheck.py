@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from awml_deploy_core.artifacts.bundle import ModelBundle
@@ -65,7 +66,7 @@ def recheck(
         if settings.reference is None:
             _pass(run, node, chosen, (bits,), progress)
             return bits.result(), _no_reference(settings, "no reference was named")
-        bundle = ModelBundle.open(_bundle_folder(values))
+        bundle = ModelBundle.open(Path(values.settings.model_path).expanduser())
         reference = assemble_pipeline(
             bundle,
             settings.reference.backend,
@@ -79,12 +80,6 @@ def recheck(
             agreement = _Agreement(settings.reference, reference, node, resolve({}, precision))
             _pass(run, node, chosen, (bits, agreement), progress)
         return bits.result(), agreement.result()
-
-
-def _bundle_folder(values: NodeValues) -> Any:
-    from pathlib import Path
-
-    return Path(values.settings.model_path).expanduser()
 
 
 def _no_reference(settings: RecheckSettings, reason: str) -> CheckResult:
@@ -109,13 +104,12 @@ def _pass(
 ) -> None:
     clouds = {cloud.index: cloud for cloud in chosen}
     last = max(clouds)
-    done = 0
     # Clouds that gave no frame are left out: they gave no past sweep either.
-    for again in replayed(run.source, node, only=clouds.keys(), notes=[]):
+    again_all = replayed(run.source, node, only=clouds.keys(), notes=[])
+    for done, again in enumerate(again_all, start=1):
         before = clouds[again.fate.index]
         for judge in judges:
             judge.add(before, again.fate, again.sample)
-        done += 1
         progress(done, len(clouds))
         if again.fate.index == last:
             return
@@ -151,7 +145,9 @@ class _Determinism:
         # Offline nothing may differ, not even the input; live it may, by the timing of transforms.
         failed = self.different or not compared or (self.other_input and not self.is_live)
         details = {"equal": self.equal, "different": self.different, "other_input": self.other_input}
-        return CheckResult(DETERMINISM, Status.FAILED if failed else Status.PASSED, message, details=details)
+        return CheckResult(
+            DETERMINISM, Status.FAILED if failed else Status.PASSED, message, details=details
+        )
 
 
 def same_bits(one: RecordedFrame, two: RecordedFrame) -> bool:

@@ -177,7 +177,7 @@ def _frame_changes(
     rows, columns = (np.array([pair[side] for pair in matching.pairs], np.int64) for side in (0, 1))
     figures = pair_differences(before.select(rows), after.select(columns))
     changes: list[BoxChange] = []
-    for k, (row, column) in enumerate(matching.pairs):
+    for k, (row, _) in enumerate(matching.pairs):
         broken = [
             f"{name} by {figures[name][k]:.3g}"
             for name in LIMITED
@@ -208,7 +208,11 @@ def _lone(
     for index in lone:
         found = nearest_candidate(boxes, index, others[0], others[1], limits)
         near = found["nearest"]
-        words = found["why"] if near is None else f"nearest is {near['class']} {near['score']:.2f}, {found['why']}"
+        words = (
+            found["why"]
+            if near is None
+            else f"nearest is {near['class']} {near['score']:.2f}, {found['why']}"
+        )
         yield BoxChange(sample, kind, _record(boxes, index), words)
 
 

@@ -52,7 +52,9 @@ def score_lines(
         yield _line(counts.success, counts.summary, _stamp(cloud), frame)
     verdict = Verdict(checks)
     final: dict[str, Any] = {"FinalScore": _final(scored)} if scored and scored.result else {}
-    final["Checks"] = {check.name: {"Result": check.status.value, "Info": check.message} for check in checks}
+    final["Checks"] = {
+        check.name: {"Result": check.status.value, "Info": check.message} for check in checks
+    }
     stamp = {"System": first * 1e-9} if last is None else _stamp(last)
     yield _line(bool(verdict), _summary(checks, verdict, counts), stamp, final)
 

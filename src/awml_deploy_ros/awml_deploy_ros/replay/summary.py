@@ -40,7 +40,9 @@ def exit_code_of(results: Sequence[BagResult]) -> ExitCode:
 def finding(report: Report) -> str:
     """In one line what is wrong, or what was found."""
     if report.error is not None:
-        return f"{report.error.type}: {report.error.subject}: {report.error.problem}"
+        error = report.error
+        reason = f", {error.got}" if error.got else ""
+        return f"{error.type}: {error.subject}: {error.problem}{reason}"
     replay = report.replay
     if replay is None:
         return "no result"

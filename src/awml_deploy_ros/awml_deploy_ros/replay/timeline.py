@@ -136,5 +136,3 @@ def decode_cloud(store: Any, source: CloudTopic, cloud: RecordedCloud) -> Any:
     """
     with bag_damage.bag_errors(f"{source.bag}#{source.name}", f"cloud {cloud.index} cannot be read"):
         return store.deserialize_cdr(cloud.data, "sensor_msgs/msg/PointCloud2")
-
-
