@@ -82,7 +82,7 @@ def _regression(record: RegressionRecord) -> Iterator[str]:
             yield paragraph(f"and {len(record.changes) - _MOST_CHANGES} more, see the JSON report", "note")
     for title, lines in (
         ("clouds that met another fate", record.fates),
-        ("frames with other past sweeps, not compared", record.other_input),
+        ("frames with other past sweeps or no time for them, not compared", record.other_input),
     ):
         if lines:
             yield details(f"{len(lines)} {title}", "".join(map(paragraph, lines)))

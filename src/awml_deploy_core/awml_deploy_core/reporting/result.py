@@ -94,7 +94,7 @@ class RegressionRecord(Record):
     same_model: bool
     """Whether the bundle is the same, file by file."""
     compared: int
-    """Frames of both with the same number of sweeps."""
+    """Frames of both with the same sweeps."""
     identical: int
     """Of these, frames equal bit by bit."""
     matched: int
@@ -103,9 +103,9 @@ class RegressionRecord(Record):
     """Largest difference of these boxes by property."""
     changes: tuple[BoxChangeRecord, ...]
     fates: tuple[str, ...]
-    """Clouds that were processed in one of the two only."""
+    """Clouds that met another fate, though there was time for them."""
     other_input: tuple[str, ...]
-    """Frames with another number of past sweeps, which are not compared."""
+    """Frames with other past sweeps, and clouds that one of the two had no time for: not compared."""
 
 
 class ReplayRecord(Record):

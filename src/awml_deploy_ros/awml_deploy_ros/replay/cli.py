@@ -38,8 +38,8 @@ from awml_deploy_ros.signals import CAUGHT
 _LOG = logging.getLogger(__name__)
 _EPILOG = (
     "exit codes: 0 all passed; 1 a check failed or a required one did not run; 2 bad input (a bag, model "
-    "or file is missing or damaged); 3 a check could not be completed, or a worker died; 130 interrupted; of "
-    "several bags the worst. In a report folder that holds results already, those that are complete and "
+    "or file is missing or damaged); 3 a check could not be completed, or a worker died; 130 interrupted; "
+    "of several bags the worst. In a report folder that holds results already, those that are complete and "
     "whose inputs are unchanged are kept."
 )
 _PIPE_WIDTH = 120

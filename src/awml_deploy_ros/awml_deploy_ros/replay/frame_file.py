@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from awml_deploy_ros.replay.frames import CloudFate
 FRAMES = "frames.jsonl"
 _FORMAT = "awml_deploy replay frames"
 _VERSION = 1
+_MOST_SWEEPS = 20
+"""Of the parameter num_past_frames."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,8 @@ class StoredCloud:
     sample_id: str
     stamp_ns: int
     fate: str
-    num_past_sweeps: int
+    past_ns: tuple[int, ...]
+    """Stamps of its past sweeps [ns], the latest first."""
     boxes: Detections | None
     """None if it was not processed."""
 
@@ -50,8 +54,8 @@ class StoredFrames:
 def frames_digest(clouds: Sequence[CloudFate]) -> str:
     """SHA-256 over stamps, fates and boxes, hexadecimal: equal if every bit of them is."""
     digest = hashlib.sha256()
-    for cloud in clouds:
-        digest.update(_line(cloud).encode())
+    for line in _lines(clouds):
+        digest.update(line.encode())
     return digest.hexdigest()
 
 
@@ -67,7 +71,7 @@ def write_frames(path: Path, clouds: Sequence[CloudFate], model: str) -> None:
         ArtifactError: It cannot be written.
     """
     head = {"format": _FORMAT, "version": _VERSION, "model": model, "digest": frames_digest(clouds)}
-    write_text(path, "".join((_dumped(head) + "\n", *map(_line, clouds))))
+    write_text(path, "".join((_dumped(head) + "\n", *_lines(clouds))))
 
 
 def read_frames(path: Path) -> StoredFrames:
@@ -97,18 +101,32 @@ def read_frames(path: Path) -> StoredFrames:
         ) from error
 
 
-def _line(cloud: CloudFate) -> str:
-    frame = cloud.frame
-    content: dict[str, Any] = {
-        "sample": cloud.sample_id,
-        "stamp_ns": cloud.stamp_ns,
-        "received_ns": cloud.received_ns,
-        "fate": cloud.fate,
-        "num_past_sweeps": frame.num_past_sweeps if frame else 0,
-        "no_past_sweeps_reason": frame.no_past_sweeps_reason if frame else "",
-        "boxes": encode_boxes(frame.detections) if frame else None,
-    }
-    return _dumped(content) + "\n"
+def _lines(clouds: Sequence[CloudFate]) -> Iterator[str]:
+    for cloud, past_ns in zip(clouds, past_stamps(clouds), strict=True):
+        frame = cloud.frame
+        content: dict[str, Any] = {
+            "sample": cloud.sample_id,
+            "stamp_ns": cloud.stamp_ns,
+            "received_ns": cloud.received_ns,
+            "fate": cloud.fate,
+            "past_ns": past_ns,
+            "no_past_sweeps_reason": frame.no_past_sweeps_reason if frame else "",
+            "boxes": encode_boxes(frame.detections) if frame else None,
+        }
+        yield _dumped(content) + "\n"
+
+
+def past_stamps(clouds: Sequence[CloudFate]) -> Iterator[tuple[int, ...]]:
+    """Stamps of every cloud's past sweeps [ns], the latest first: the last clouds that gave a frame."""
+    last: deque[int] = deque()
+    for cloud in clouds:
+        if cloud.frame is None:
+            yield ()
+            continue
+        yield tuple(last)[: cloud.frame.num_past_sweeps]
+        last.appendleft(cloud.stamp_ns)
+        if len(last) > _MOST_SWEEPS:
+            last.pop()
 
 
 def _dumped(content: dict[str, Any]) -> str:
@@ -121,15 +139,13 @@ def _cloud(content: dict[str, Any]) -> StoredCloud:
         str(content["sample"]),
         int(content["stamp_ns"]),
         str(content["fate"]),
-        int(content["num_past_sweeps"]),
+        tuple(map(int, content["past_ns"])),
         None if boxes is None else decode_boxes(boxes),
     )
 
 
 def stored(clouds: Sequence[CloudFate]) -> Iterator[StoredCloud]:
     """The clouds as they would be read back."""
-    for cloud in clouds:
-        frame = cloud.frame
-        past = frame.num_past_sweeps if frame else 0
-        boxes = frame.detections if frame else None
-        yield StoredCloud(cloud.sample_id, cloud.stamp_ns, cloud.fate, past, boxes)
+    for cloud, past_ns in zip(clouds, past_stamps(clouds), strict=True):
+        boxes = cloud.frame.detections if cloud.frame else None
+        yield StoredCloud(cloud.sample_id, cloud.stamp_ns, cloud.fate, past_ns, boxes)

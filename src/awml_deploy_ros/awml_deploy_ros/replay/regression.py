@@ -13,11 +13,23 @@ from awml_deploy_core.detections import Detections
 from awml_deploy_core.verification import BoxLimits, CheckResult, Status
 from awml_deploy_core.verification.boxes import LIMITED
 from awml_deploy_core.verification.matching import match_boxes, nearest_candidate, pair_differences
+from awml_deploy_ros.counters import DropReason
 from awml_deploy_ros.replay.frame_file import StoredCloud, StoredFrames
 
 NAME = "regression"
 _MOST_WORDS = 12
 """Changes that the message spells out; the details have all."""
+
+_TIMING = frozenset(
+    reason.value
+    for reason in (
+        DropReason.SUPERSEDED,
+        DropReason.LOST_IN_TRANSPORT,
+        DropReason.LATE_TF,
+        DropReason.DEACTIVATED,
+    )
+)
+_MOST_CLASSES = 5
 
 GONE, APPEARED, CHANGED = "gone", "new", "changed"
 
@@ -45,7 +57,7 @@ class RegressionDiff:
     """Two replays of a bag, cloud by cloud."""
 
     compared: int = 0
-    """Frames of both with the same number of sweeps."""
+    """Frames of both with the same sweeps."""
     identical: int = 0
     """Of these, frames equal bit by bit."""
     matched: int = 0
@@ -54,7 +66,9 @@ class RegressionDiff:
     fates: tuple[str, ...] = ()
     """Clouds that were processed in one of the two only, in words."""
     other_input: tuple[str, ...] = ()
-    """Frames whose past sweeps differ in number, so that their boxes may."""
+    """Frames with other past sweeps, so that their boxes may differ."""
+    by_timing: tuple[str, ...] = ()
+    """Clouds that one of the two had no time for, in words."""
     worst: Mapping[str, float] = field(default_factory=dict)
     """Largest difference of matched boxes by property."""
 
@@ -73,17 +87,21 @@ def compare_replays(
     names = {cloud.sample_id for cloud in after}
     fates = [f"{cloud.sample_id} is not in this bag" for cloud in before if cloud.sample_id not in names]
     other_input: list[str] = []
+    by_timing: list[str] = []
     changes: list[BoxChange] = []
     worst: dict[str, float] = {}
     compared = identical = matched = 0
     for cloud in after:
         old = earlier.get(cloud.sample_id)
         if old is None or cloud.boxes is None or old.boxes is None:
-            if old is None or (cloud.boxes is None) != (old.boxes is None):
-                was = "not there" if old is None else old.fate
-                fates.append(f"{cloud.sample_id} was {was} and is {cloud.fate}")
+            if old is None:
+                fates.append(f"{cloud.sample_id} was not there and is {cloud.fate}")
+            elif is_timing(cloud.fate) or is_timing(old.fate):
+                by_timing.append(f"{cloud.sample_id} was {old.fate} and is {cloud.fate}")
+            elif cloud.fate != old.fate:
+                fates.append(f"{cloud.sample_id} was {old.fate} and is {cloud.fate}")
             continue
-        if cloud.num_past_sweeps != old.num_past_sweeps:
+        if cloud.past_ns != old.past_ns:
             other_input.append(cloud.sample_id)
             continue
         compared += 1
@@ -95,15 +113,27 @@ def compare_replays(
         changes += found.changes
         matched += found.matched
     return RegressionDiff(
-        compared, identical, matched, tuple(changes), tuple(fates), tuple(other_input), worst
+        compared,
+        identical,
+        matched,
+        tuple(changes),
+        tuple(fates),
+        tuple(other_input),
+        tuple(by_timing),
+        worst,
     )
+
+
+def is_timing(fate: str) -> bool:
+    """Whether a fate is that of a machine that was too slow, not of the cloud."""
+    return all(reason in _TIMING for reason in fate.split(" or "))
 
 
 def regression_check(diff: RegressionDiff, before: StoredFrames, model: str) -> CheckResult:
     """Passed if every box is where it was, within the limits, and at least one frame was compared.
 
-    Clouds that only one of the replays processed fail it: a cloud that is dropped now is a change.
-    Frames with other past sweeps are told, and judged by none.
+    Clouds that met another fate fail it, unless it was for want of time in one of the two. Those, and
+    frames with other past sweeps, are told and not judged: their input was another.
     """
     passed = diff.compared > 0 and not diff.changes and not diff.fates
     details = {
@@ -118,7 +148,7 @@ def regression_check(diff: RegressionDiff, before: StoredFrames, model: str) -> 
             for change in diff.changes
         ],
         "fates": list(diff.fates),
-        "other_input": list(diff.other_input),
+        "other_input": [*diff.other_input, *diff.by_timing],
     }
     status = Status.PASSED if passed else Status.FAILED
     return CheckResult(NAME, status, summary(diff, same_model=before.model == model), details=details)
@@ -137,12 +167,25 @@ def summary(diff: RegressionDiff, *, same_model: bool) -> str:
     )
     parts = [head]
     if diff.changes:
-        counts = ", ".join(f"{kinds[kind]} {kind}" for kind in (GONE, APPEARED, CHANGED) if kinds[kind])
+        counts = ", ".join(f"{kinds[kind]} {kind}" for kind in (_TIMING = frozenset(
+    reason.value
+    for reason in (
+        DropReason.SUPERSEDED,
+        DropReason.LOST_IN_TRANSPORT,
+        DropReason.LATE_TF,
+        DropReason.DEACTIVATED,
+    )
+)
+_MOST_CLASSES = 5
+
+GONE, APPEARED, CHANGED) if kinds[kind])
         parts.append(f"{counts} in {changed} frames ({_by_class(diff.changes)})")
     if diff.fates:
         parts.append(f"{len(diff.fates)} clouds met another fate")
     if diff.other_input:
         parts.append(f"{len(diff.other_input)} frames had other past sweeps and are not compared")
+    if diff.by_timing:
+        parts.append(f"{len(diff.by_timing)} clouds were processed in time in one of the two only")
     listed = [*map(str, diff.changes), *diff.fates]
     lines = [*listed[:_MOST_WORDS]]
     if len(listed) > _MOST_WORDS:
@@ -152,7 +195,8 @@ def summary(diff: RegressionDiff, *, same_model: bool) -> str:
 
 def _by_class(changes: Sequence[BoxChange]) -> str:
     counts = Counter(f"{change.box['class']} {change.kind}" for change in changes)
-    return ", ".join(f"{count} {words}" for words, count in counts.most_common())
+    listed = [f"{count} {words}" for words, count in counts.most_common(_MOST_CLASSES)]
+    return ", ".join([*listed, *(["..."] if len(counts) > _MOST_CLASSES else [])])
 
 
 def _same_bits(one: Detections, two: Detections) -> bool:
