@@ -25,6 +25,7 @@ from awml_deploy_ros.replay.accuracy import (
     ground_truth_file,
     score,
 )
+from awml_deploy_ros.replay.box_diff import compare_replays
 from awml_deploy_ros.replay.checks import accounting_checks, budget_check
 from awml_deploy_ros.replay.find_rate import RateSearch, find_rate
 from awml_deploy_ros.replay.frame_file import FRAMES, StoredFrames, read_frames, stored, write_frames
@@ -37,7 +38,7 @@ from awml_deploy_ros.replay.output_bag import OUTPUT_BAG, output_bag
 from awml_deploy_ros.replay.pictures import draw_frames
 from awml_deploy_ros.replay.recheck import RecheckSettings, recheck
 from awml_deploy_ros.replay.regression import NAME as REGRESSION
-from awml_deploy_ros.replay.regression import compare_replays, regression_check
+from awml_deploy_ros.replay.regression import regression_check
 from awml_deploy_ros.replay.request import ReplayRequest, parse_endpoint
 from awml_deploy_ros.replay.score_lines import FILE as SCORE_LINES
 from awml_deploy_ros.replay.score_lines import write_score_lines
