@@ -42,10 +42,16 @@ class BagResult:
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path looks like a rosbag2, sound or damaged."""
-    if path.is_dir():
-        return (path / _METADATA).is_file() or any(_is_storage(part) for part in path.iterdir())
-    return _is_storage(path)
+    """Whether a path looks like a rosbag2, sound or damaged.
+
+    Without metadata a folder is one if its files are named after it, as recorders do; other folders
+    hold bags of one file each.
+    """
+    if not path.is_dir():
+        return _is_storage(path)
+    if (path / _METADATA).is_file():
+        return True
+    return any(_is_storage(part) and part.name.startswith(path.name) for part in path.iterdir())
 
 
 def find_bags(given: Sequence[Path], leave_out: Path | None = None) -> list[Path]:

@@ -25,6 +25,7 @@ from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 from awml_deploy_core.reporting.markup import plain, status_text
 from awml_deploy_core.reporting.terminal import print_report
+from awml_deploy_core.verification.tolerances import PRECISIONS
 from awml_deploy_ros.replay.batch import BagResult, find_bags, is_bag, job_names, run_batch
 from awml_deploy_ros.replay.execute import PAGE, execute
 from awml_deploy_ros.replay.executors import Executor, LocalExecutor, default_workers
@@ -129,6 +130,12 @@ def _add_checks(group: Any) -> None:
         "--baseline", type=Path, metavar="DIR", help="report folder of an earlier replay to compare with"
     )
     group.add_argument(
+        "--baseline-limits",
+        choices=PRECISIONS,
+        default="fp32",
+        help="tolerances of boxes against the earlier result, by precision, default: %(default)s",
+    )
+    group.add_argument(
         "--recheck",
         type=int,
         default=-1,
@@ -226,6 +233,7 @@ def _request(chosen: argparse.Namespace) -> ReplayRequest:
         min_points=chosen.min_points,
         budget=path(chosen.budget),
         baseline=path(chosen.baseline),
+        baseline_limits=chosen.baseline_limits,
         recheck=chosen.recheck,
         rate_hz=chosen.rate,
         find_rate=chosen.find_rate,

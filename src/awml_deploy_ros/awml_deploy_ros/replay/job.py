@@ -14,7 +14,8 @@ from awml_deploy_core.files import io_errors
 from awml_deploy_core.reporting import Report
 from awml_deploy_core.reporting.build import exit_code
 from awml_deploy_core.runner.reports import bundle_provenance, make_report
-from awml_deploy_core.verification import BoxLimits, CheckResult, Status, Verdict
+from awml_deploy_core.verification import CheckResult, Status, Verdict
+from awml_deploy_core.verification.tolerances import DEFAULTS
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.live import LiveSettings
 from awml_deploy_ros.model import bundle_identity
@@ -217,7 +218,8 @@ def _checks(
         yield CheckResult(REGRESSION, Status.SKIPPED, "no earlier result was given", required=False)
     else:
         before = inputs.baseline
-        diff = compare_replays(before.clouds, tuple(stored(run.clouds)), BoxLimits())
+        limits = DEFAULTS[request.baseline_limits].boxes
+        diff = compare_replays(before.clouds, tuple(stored(run.clouds)), limits)
         yield regression_check(diff, before, model)
     yield from accuracy_checks(scored)
 

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from awml_deploy_core.config.verification import Precision
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError, ParameterError
 from awml_deploy_core.verification import Endpoint
+from awml_deploy_core.verification.tolerances import PRECISIONS
 from awml_deploy_ros.replay.frames import Mode
 
 
@@ -59,6 +61,8 @@ class ReplayRequest:
     budget: str | None = None
     baseline: str | None = None
     """Folder of an earlier result of the bag, or of many bags."""
+    baseline_limits: Precision = "fp32"
+    """By whose tolerances boxes may differ from the earlier result's."""
     recheck: int = -1
     """Clouds that are run once more; -1 is all, 0 none."""
     rate_hz: float = 10.0
@@ -87,6 +91,9 @@ class ReplayRequest:
             problems.append("the highest rate is found with nodes of its own, not with an attached one")
         if not 0 < self.rate_hz <= 1000:
             problems.append(f"rate {self.rate_hz} Hz, expected above 0 and up to 1000")
+        if self.baseline_limits not in PRECISIONS:
+            expected = ", ".join(PRECISIONS)
+            problems.append(f"baseline limits {self.baseline_limits!r}, expected one of {expected}")
         if self.match_ms < 0:
             problems.append(f"match {self.match_ms} ms, expected 0 or more")
         if self.max_distance is not None and not self.max_distance > 0:
