@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from builtin_interfaces.msg import Time
 from clouds import cloud_of
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
@@ -60,6 +61,30 @@ def write_drive(
         for when, _, _, topic, message in sorted(messages, key=lambda item: item[:2]):
             data = message if isinstance(message, bytes) else bytes(serialize_message(message))
             writer.write(connections[topic], (START_MS + when) * MS, data)
+    return CloudTopic.find(path, TOPIC)
+
+
+def split_drive(path: Path, *clouds: Sequence[tuple[int, Any]]) -> CloudTopic:
+    """A bag of several files, as recorders that split by size or time leave it."""
+    parts = [path.with_name(f"{path.name}_{number}") for number in range(len(clouds))]
+    for part, messages in zip(parts, clouds, strict=True):
+        write_drive(part, messages)
+    path.mkdir()
+    metadata = [yaml.safe_load((part / "metadata.yaml").read_text()) for part in parts]
+    whole = metadata[0]["rosbag2_bagfile_information"]
+    for other in metadata[1:]:
+        more = other["rosbag2_bagfile_information"]
+        whole["message_count"] += more["message_count"]
+        whole["relative_file_paths"] += more["relative_file_paths"]
+        whole["files"] += more["files"]
+        for topic, rest in zip(
+            whole["topics_with_message_count"], more["topics_with_message_count"], strict=True
+        ):
+            topic["message_count"] += rest["message_count"]
+    for part in parts:
+        for file in part.glob("*.db3"):
+            file.rename(path / file.name)
+    (path / "metadata.yaml").write_text(yaml.safe_dump(metadata[0], sort_keys=False))
     return CloudTopic.find(path, TOPIC)
 
 

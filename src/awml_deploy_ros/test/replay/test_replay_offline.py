@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from clouds import truncated_cloud
 from fakes import CLASSES, FakePipeline, FakeState, inference_failure
-from replay_bags import MS, PERIOD_MS, START_MS, cloud_at, pose_at, write_drive
+from replay_bags import MS, PERIOD_MS, START_MS, cloud_at, pose_at, split_drive, write_drive
 
 from awml_deploy_core.errors import BagError
 from awml_deploy_ros.bag_clouds import CloudTopic
@@ -98,6 +98,14 @@ def test_only_some_clouds_reach_the_node(tmp_path: Path) -> None:
     found = run(write_drive(tmp_path / "bag", clouds(4), poses), node_of(state), only={0, 3})
     assert [cloud.fate.index for cloud in found] == [0, 3]
     assert state.samples[1].sweeps[1].time_lag == pytest.approx(0.3)
+
+
+def test_a_bag_of_several_files_is_one_bag(tmp_path: Path) -> None:
+    whole = clouds(4)
+    source = split_drive(tmp_path / "bag", whole[:2], whole[2:])
+    assert source.count == 4
+    found = run(source, node_of())
+    assert [cloud.fate.stamp_ns for cloud in found] == [(START_MS + at) * MS for at, _ in whole]
 
 
 def test_a_damaged_bag_is_one_error(tmp_path: Path) -> None:
