@@ -9,6 +9,7 @@ from awml_deploy_core.reporting.html_parts import (
     badge,
     details,
     html_table,
+    metric_table,
     paragraph,
     picture,
     section,
@@ -40,6 +41,9 @@ def replay_section(record: ReplayRecord) -> str:
     parts.append(latencies_table(record.latencies))
     if record.transport:
         parts += ["<h3>Between the processes</h3>", latencies_table(record.transport)]
+    if record.accuracy is not None:
+        parts += [f"<h3>Accuracy</h3>{paragraph(record.accuracy.headline)}"]
+        parts.append(details("tables", "".join(map(metric_table, record.accuracy.tables)), is_open=True))
     parts += [picture(path, path) for path in record.pictures[:_MOST_PICTURES]]
     if record.digest:
         parts.append(paragraph(f"digest of stamps, fates and boxes: {record.digest}", "faint"))

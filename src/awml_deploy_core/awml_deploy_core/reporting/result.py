@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from awml_deploy_core.evaluation import PrecisionRecall
+from awml_deploy_core.evaluation.task import AccuracyResult
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
@@ -147,6 +148,8 @@ class ReplayRecord(Record):
     """None where no earlier result was given."""
     agreement: BoxesRecord | None = None
     """None where no reference was named."""
+    accuracy: AccuracyResult | None = None
+    """None where no ground truth was given; what is asked of it is among the checks."""
     notes: tuple[str, ...] = ()
     """What a person should know besides, e.g. transforms that were left out."""
     highest_rate_hz: float | None = None

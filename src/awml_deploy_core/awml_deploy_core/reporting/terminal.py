@@ -97,6 +97,8 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
     for note in record.notes:
         console.print(f"note: {note}", markup=False, soft_wrap=True)
     console.print(latency_table((*record.latencies, *record.transport)))
+    if record.accuracy is not None:
+        console.print(f"accuracy: {record.accuracy.headline}", markup=False, soft_wrap=True)
     _print_checks(record.checks, console)
 
 

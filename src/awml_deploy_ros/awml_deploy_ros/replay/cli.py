@@ -199,10 +199,7 @@ def _run(chosen: argparse.Namespace, console: Console) -> ExitCode:
 def _one(request: ReplayRequest, console: Console) -> ExitCode:
     with _bar() as progress:
         report = execute(request, progress)
-    # The tables of the accuracy are on the page; a terminal gets its headline among the checks.
-    print_report(report.model_copy(update={"evaluation": None}), console)
-    if report.evaluation is not None and (accuracy := report.evaluation.backends[0].accuracy) is not None:
-        console.print(f"accuracy: {accuracy.headline}", markup=False, soft_wrap=True)
+    print_report(report, console)
     for name in (PAGE, "result.json", "result.jsonl", "frames.jsonl", "junit.xml"):
         if (request.folder / name).is_file():
             console.print(f"{name}: {request.folder / name}", markup=False, soft_wrap=True)

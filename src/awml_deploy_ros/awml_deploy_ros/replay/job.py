@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.reporting import Report
@@ -31,7 +30,7 @@ from awml_deploy_ros.replay.checks import accounting_checks, budget_check
 from awml_deploy_ros.replay.find_rate import RateSearch, find_rate
 from awml_deploy_ros.replay.frame_file import FRAMES, StoredFrames, read_frames, stored, write_frames
 from awml_deploy_ros.replay.frames import CloudFate, ReplayedBag
-from awml_deploy_ros.replay.judge import Extras, evaluation_section, replay_record
+from awml_deploy_ros.replay.judge import Extras, replay_record
 from awml_deploy_ros.replay.live_mode import replay_live
 from awml_deploy_ros.replay.node_settings import NODE, NodeValues, read_node_values
 from awml_deploy_ros.replay.offline import open_node, replayed
@@ -85,21 +84,15 @@ def run_job(request: ReplayRequest, progress: Progress) -> Report:
     if rate is not None:
         checks = (*checks, rate.check)
     pictures = draw_frames(run, inputs.values, checks, scored, request.folder, request.pictures)
-    extras = Extras(pictures, None if rate is None else rate.highest_hz)
-    status = Verdict(checks).status
-    sections: dict[str, Any] = {
-        "replay": replay_record(run, inputs.values.settings, checks, extras),
-        "exit_code": exit_code(status),
-    }
-    if scored is not None:
-        sections["evaluation"] = evaluation_section(run, inputs.values.settings, scored)
+    extras = Extras(pictures, None if rate is None else rate.highest_hz, scored)
     return make_report(
         COMMAND,
         request.name,
         seconds=time.monotonic() - start,
         bundle=request.model,
         provenance=bundle_provenance(Path(request.model)),
-        **sections,
+        replay=replay_record(run, inputs.values.settings, checks, extras),
+        exit_code=exit_code(Verdict(checks).status),
     )
 
 

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from awml_deploy_core.evaluation.task import AccuracyResult
 from awml_deploy_core.reporting.build import latency_records
-from awml_deploy_core.reporting.evaluation_result import EvaluatedBackendRecord, EvaluationRecord
 from awml_deploy_core.reporting.result import BoxChangeRecord, LatencyRecord, RegressionRecord, ReplayRecord
 from awml_deploy_core.reporting.verification_build import check_record
 from awml_deploy_core.reporting.verification_result import BoxesRecord, BoxRecord
@@ -35,6 +33,8 @@ class Extras:
 
     pictures: tuple[Path, ...] = ()
     highest_rate_hz: float | None = None
+    scored: Scored | None = None
+    """None where there is no ground truth."""
 
 
 def replay_record(
@@ -74,7 +74,8 @@ def replay_record(
         digest=frames_digest(run.clouds),
         regression=_regression(by_name.get(REGRESSION)),
         agreement=_agreement(by_name.get(AGREEMENT)),
-        notes=run.notes,
+        accuracy=None if extras.scored is None else extras.scored.result,
+        notes=(*run.notes, *_truth_notes(extras.scored)),
         highest_rate_hz=extras.highest_rate_hz,
         node_memory_mb=run.node_memory_mb,
         output_bag="" if run.output_bag is None else str(run.output_bag),
@@ -85,32 +86,12 @@ def replay_record(
     )
 
 
-def evaluation_section(run: ReplayedBag, settings: NodeSettings, scored: Scored) -> EvaluationRecord:
-    """The figures of the accuracy; its verdicts are among the checks of the replay."""
-    result: AccuracyResult | None = scored.result
-    notes = f"{len(scored.frames)} frames with ground truth, {scored.unannotated} without"
-    backend = EvaluatedBackendRecord(
-        name=f"{settings.backend}:{settings.device}",
-        required=True,
-        status="passed" if result is not None else "failed",
-        seconds=run.seconds,
-        frames=sum(frame.match is not None for frame in scored.frames),
-        resumed=0,
-        accuracy=result,
-        accuracy_missing=scored.missing or None,
-        latency_missing="see the replay",
-        figures={} if result is None else result.figures,
-        checks=(),
-    )
-    return EvaluationRecord(
-        status=backend.status,
-        summary=f"figures: {notes}",
-        task="detection3d",
-        samples=(str(scored.settings.file),),
-        num_samples=len(scored.frames),
-        floors=len(scored.settings.floors),
-        backends=(backend,),
-    )
+def _truth_notes(scored: Scored | None) -> Iterator[str]:
+    if scored is not None:
+        yield (
+            f"ground truth: {scored.settings.file}, at the stamps of {len(scored.frames)} clouds; "
+            f"{scored.unannotated} frames have none"
+        )
 
 
 def _transport(run: ReplayedBag) -> Iterator[LatencyRecord]:
