@@ -121,8 +121,8 @@ def _baseline(request: ReplayRequest) -> StoredFrames | None:
     if request.baseline is None:
         return None
     folder = Path(request.baseline)
-    inside = folder / request.folder.name
-    return read_frames(inside if not (folder / FRAMES).is_file() and inside.is_dir() else folder)
+    inside = [folder / name for name in dict.fromkeys((request.folder.name, request.name))]
+    return read_frames(next((place for place in (folder, *inside) if (place / FRAMES).is_file()), folder))
 
 
 def _clear(folder: Path) -> None:
