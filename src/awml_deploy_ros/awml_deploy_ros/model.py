@@ -68,11 +68,10 @@ def open_bundle(settings: NodeSettings) -> OpenModel:
         num_threads=settings.num_threads,
         checkpoint=settings.checkpoint_path or None,
     )
-    name = f"{bundle.family.name}/{path.resolve().name}"
     manifest = bundle.manifest
     return OpenModel(
         pipeline,
-        ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device),
+        _identity(bundle, settings),
         str(path.resolve()),
         "" if manifest is None else manifest.model_dump_json(indent=2),
         bundle.family.task,
@@ -87,6 +86,22 @@ def _engine_keys(pipeline: DetectionPipeline) -> tuple[str, ...]:
         for session in pipeline.sessions
         if (key := getattr(session, "engine_key", None)) is not None
     )
+
+
+def bundle_identity(settings: NodeSettings) -> ModelIdentity:
+    """What :func:`open_bundle` would tell of the bundle, without opening its pipeline.
+
+    Raises:
+        ArtifactError: The bundle is missing or corrupt.
+    """
+    from awml_deploy_core.artifacts.bundle import ModelBundle
+
+    return _identity(ModelBundle.open(Path(settings.model_path).expanduser()), settings)
+
+
+def _identity(bundle: ModelBundle, settings: NodeSettings) -> ModelIdentity:
+    name = f"{bundle.family.name}/{bundle.folder.resolve().name}"
+    return ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device)
 
 
 def bundle_hash(bundle: ModelBundle) -> str:

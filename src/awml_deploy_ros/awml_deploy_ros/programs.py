@@ -14,6 +14,8 @@ _MODULES = {
     "bag_recorder": "bag_recorder",
     "clean_shared_memory": "shared_memory",
     "monitor": "live.monitor",
+    "replay": "replay.cli",
+    "replay_job": "replay.worker",
 }
 
 
@@ -39,6 +41,10 @@ def bag_recorder() -> int:
 
 def clean_shared_memory() -> int:
     return run_program("clean_shared_memory")
+
+
+def replay() -> int:
+    return run_program("replay")
 
 
 def main() -> int:

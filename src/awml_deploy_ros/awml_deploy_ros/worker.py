@@ -69,10 +69,14 @@ class InferenceWorker:
             self.counters.count_dropped(DropReason.DEACTIVATED)
         elif left is not None:
             self.counters.count_dropped(DropReason.SUPERSEDED)
-            self._superseded.append(left)
-            # Appending and popping are atomic, and only this thread appends.
-            while len(self._superseded) > self.num_past:
-                self._superseded.popleft()
+            self.pass_over(left)
+
+    def pass_over(self, cloud: ReceivedCloud) -> None:
+        """Keep a superseded cloud as a past sweep of the next."""
+        self._superseded.append(cloud)
+        # Appending and popping are atomic, and only one thread appends.
+        while len(self._superseded) > self.num_past:
+            self._superseded.popleft()
 
     def _run(self) -> None:
         with self.fatal:
