@@ -187,6 +187,19 @@ class ChecksMetadata(Protocol):
         ...
 
 
+@runtime_checkable
+class ProvidesGroundTruth(Protocol):
+    """A model family whose ground truth can be read without its inputs. Optional."""
+
+    def ground_truth_by_stamp(self, source: Path, config: Any) -> Mapping[int, Any]:
+        """What is in every annotated frame of an info file, by stamp [ns], in the model's classes.
+
+        Raises:
+            DatasetError: The file is missing or malformed, or two frames have one stamp.
+        """
+        ...
+
+
 def available_families() -> tuple[str, ...]:
     """Names of the installed model families."""
     return tuple(sorted(point.name for point in entry_points(group=GROUP)))

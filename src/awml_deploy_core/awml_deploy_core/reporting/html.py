@@ -19,11 +19,8 @@ from awml_deploy_core.reporting.html_parts import (
     section,
     text,
 )
-from awml_deploy_core.reporting.html_sections import (
-    inference_section,
-    replay_section,
-    verification_section,
-)
+from awml_deploy_core.reporting.html_replay import replay_section
+from awml_deploy_core.reporting.html_sections import inference_section, verification_section
 from awml_deploy_core.reporting.precision_views import precision_section
 from awml_deploy_core.reporting.result import Report
 

@@ -110,8 +110,10 @@ class TensorRTSession:
         binding: Binding,
         memory: DeviceMemory,
         precision: Precision = "fp32",
+        engine_key: str | None = None,
     ) -> None:
         self._precision = precision
+        self._engine_key = engine_key
         self._spec = spec
         self._device = device
         self._loaded: LoadedEngine | None = loaded
@@ -144,6 +146,11 @@ class TensorRTSession:
     def precision(self) -> Precision:
         """What the engine computes in: its outputs are as exact as that."""
         return self._precision
+
+    @property
+    def engine_key(self) -> str | None:
+        """Which engine of the bundle runs: the name of its file, with the digest of its key."""
+        return self._engine_key
 
     @property
     def binding(self) -> Binding:
