@@ -61,7 +61,7 @@ def run_evaluation(
         EvaluationError: There are no metrics for the family's task.
     """
     section = loaded.deploy.evaluation
-    task = task_metric(bundle.family.task, section)
+    task = task_metric(bundle.family, section)
     sources = [dataset.source for dataset in section.datasets]
     opened = [
         bundle.family.open_samples(

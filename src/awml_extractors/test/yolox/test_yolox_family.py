@@ -18,6 +18,7 @@ from awml_deploy_core.images import Image
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime import SessionOptions, SessionSource, load_backend
 from awml_deploy_core.verification.comparators import Detections2DComparator
+from awml_deploy_core.verification.tolerances import Box2dLimits
 from awml_extractors.datasets.image_files import read_image
 from awml_extractors.yolox.family import YoloxFamily
 from awml_extractors.yolox.pipeline import STAGES
@@ -78,7 +79,7 @@ def test_both_backends_agree_on_photographs(
     bundle: Path, photographs: tuple[Path, ...], decoder: str
 ) -> None:
     options = {"decoder": decoder}
-    limits = Detections2DComparator(corner=1.0 if decoder == "autoware" else 0.05)
+    limits = Detections2DComparator(Box2dLimits(corner=1.0 if decoder == "autoware" else 0.05))
     boxes = 0
     with (
         open_pipeline(bundle, "pytorch", options) as reference,
