@@ -12,7 +12,7 @@ from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import AwmlDeployError, ConfigError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.files import io_errors
-from awml_deploy_core.pipeline import InferencePipeline, StageLatencies
+from awml_deploy_core.pipeline import InferencePipeline, Result, StageLatencies
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_core.progress import Progress
 from awml_deploy_core.reporting.bev import write_bev
@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def run_inference(
-    pipeline: InferencePipeline[Any, Any],
+    pipeline: InferencePipeline[Any, Result],
     samples: Sequence[Sample],
     *,
     source: str,
@@ -93,13 +93,13 @@ def run_inference(
     )
 
 
-def _draw(folder: Path, sample: Sample, detections: Detections) -> str:
+def _draw(folder: Path, sample: Sample, detections: Result) -> str:
     frame = sample.input
-    if not isinstance(frame, PointCloudFrame):
+    if not isinstance(frame, PointCloudFrame) or not isinstance(detections, Detections):
         raise ConfigError(
             "pictures",
-            "can only be drawn of point clouds",
-            got=type(frame).__name__,
+            "can only be drawn of boxes in point clouds",
+            got=f"{type(detections).__name__} of a {type(frame).__name__}",
             hint="Leave out --picture.",
         )
     path = folder / f"{sample.sample_id.replace('/', '_')}.png"
