@@ -95,7 +95,7 @@ class Box2dTolerance(Section):
     score: NonNegative | None = None
     """Difference of the scores."""
     max_unmatched: Annotated[int, Field(ge=0)] | None = None
-    """Boxes of either side that may stay without a partner in one sample."""
+    """Boxes of either side that may stay without a partner within these limits in one sample."""
     max_unmatched_share: Share | None = None
     """The same as a share of the sample's boxes; the larger of both limits counts."""
 

@@ -75,7 +75,7 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
         "tf32",
         TensorTolerance(relative=2e-2, relative_p999=1e-2, min_cosine=0.9999),
         boxes=BoxLimits(position=0.05, size=0.05, yaw=0.05, velocity=0.15, score=0.02, max_borderline=0.05),
-        boxes2d=Box2dLimits(corner=1.0, corner_relative=0.01, score=0.02, max_unmatched_share=0.05),
+        boxes2d=Box2dLimits(corner=1.0, corner_relative=0.01, score=0.02, max_unmatched_share=0.02),
         classification=ClassificationLimits(probability=0.02, same_class=False),
     ),
     "fp16": Tolerances(
@@ -90,7 +90,7 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
             score=0.05,
             max_borderline=0.1,
         ),
-        boxes2d=Box2dLimits(corner=2.0, corner_relative=0.03, score=0.05, max_unmatched_share=0.1),
+        boxes2d=Box2dLimits(corner=2.0, corner_relative=0.03, score=0.05, max_unmatched_share=0.05),
         classification=ClassificationLimits(probability=0.05, same_class=False),
     ),
     # A single value says little after quantisation; direction and boxes do.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,12 +80,23 @@ def test_classifications() -> None:
 def test_limits_grow_with_the_box_and_with_their_number() -> None:
     limits = Box2dLimits(corner=0.5, corner_relative=0.02, max_unmatched_share=0.4)
     compare = Detections2DComparator(limits).compare
-    # The longest side is that of the third box alone: 40 px.
+    # Only the longest side of the third box, 40 px, allows as much.
     found = compare(detections(), detections(0.7))
     assert "corner of 2 boxes" in found.message()
     assert "0.5 px or 2.0% of the side" in found.message()
     assert compare(detections(), detections(order=(0, 2)))
     assert "limit 1" in compare(detections(), detections(order=(2,))).message()
+
+
+def test_pair_that_is_too_far_apart_is_two_boxes_without_a_partner() -> None:
+    test = detections()
+    moved = replace(test, boxes=test.boxes + np.array([[0], [1], [0]], np.float32))
+    assert "corner of 1 boxes" in Detections2DComparator().compare(test, moved).message()
+    found = Detections2DComparator(Box2dLimits(max_unmatched=1)).compare(test, moved)
+    assert found.message() == "2 boxes matched one to one, corners within 0.00e+00 px, 1 without a partner"
+    assert [len(found.details[side]) for side in ("only_in_reference", "only_in_test")] == [1, 1]
+    lone = replace(moved, boxes=moved.boxes[:2], scores=moved.scores[:2], labels=moved.labels[:2])
+    assert not Detections2DComparator(Box2dLimits(max_unmatched=1)).compare(test, lone)
 
 
 def test_a_tie_is_a_class_of_either_side_where_that_is_allowed() -> None:
