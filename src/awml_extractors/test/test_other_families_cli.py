@@ -165,15 +165,21 @@ def test_awmls_file_runs_as_it_is(
         "runtime_io = dict(ann_file='annotations.json', img_prefix='images')\n"
         "verification = dict(enabled=True, tolerance=0.1, num_verify_samples=1, scenarios=dict(\n"
         "    onnx=[dict(ref_backend='pytorch', test_backend='onnx')]))\n"
+        "evaluation = dict(enabled=True, num_samples=-1, verbose=True,\n"
+        "    backends=dict(onnx=dict(enabled=True, device='cpu', model_dir='out')))\n"
     )
     (tmp_path / "model.py").write_text(
         "model = dict(type='YOLOX', backbone=dict(deepen_factor=0.5, widen_factor=0.25),\n"
         "    neck=dict(num_elan_blocks=1))\n"
     )
-    arguments = ("--model-config", "model.py")
+    fast = "evaluation.latency={min_frames: 2, max_frames: 2}"
+    arguments = ("--model-config", "model.py", "--set", fast)
     code, report = run("run", tmp_path / "deploy_config.py", *arguments)
     assert code == ExitCode.PASSED, report
     assert (tmp_path / "out" / "bundle" / "small.onnx").is_file()
     assert report["verification"]["status"] == "passed"
+    (backend,) = report["evaluation"]["backends"]
+    assert (backend["name"], backend["frames"]) == ("onnxruntime:cpu", 1)
+    assert backend["accuracy"]["headline"].startswith("COCO mAP")
     code, _ = run("run", tmp_path / "out" / "bundle", "--model-config", "model.py")
     assert code == ExitCode.BAD_INPUT
