@@ -82,13 +82,3 @@ def test_detector_with_a_batch_that_changes(tmp_path: Path) -> None:
     found = convolutions(tmp_path, artifact)
     assert len(found) > 40
     assert set(found) == {"HALF"}
-
-
-def test_detector_with_the_batch_of_awmls_file(tmp_path: Path) -> None:
-    content = import_awml_config(CONFIGS / "yolox_deploy_config.py", root=tmp_path).content
-    section = {**content["model"], **yolox_weights.SMALL, "input_size": content["model"]["input_size"]}
-    precision = content["export"]["tensorrt"]["precision"]
-    plan, artifact = build(section.pop("family"), section, tmp_path, precision)
-    profile = plan.key.profile["images"]
-    assert profile.min == profile.max == (6, 3, 960, 960)
-    assert set(convolutions(tmp_path, artifact)) == {"FLOAT"}

@@ -59,8 +59,6 @@ def check_all_commands(path: Path, tmp_path: Path) -> dict[str, Any]:
     code, report = run("selftest", path, "--backend", "onnxruntime:cpu", "--runs", "2")
     assert code == ExitCode.PASSED
     assert any("recorded outputs" in check["message"] for check in report["selftest"]["checks"])
-    code, _ = run("infer", path, "--picture", str(tmp_path / "pictures"))
-    assert code == ExitCode.BAD_INPUT
     code, report = run("infer", path)
     assert code == ExitCode.PASSED
     frames: list[dict[str, Any]] = report["inference"]["frames"]
@@ -89,6 +87,8 @@ def test_calibration_status(tmp_path: Path) -> None:
     torch.save(classifier_weights.state_dict(), tmp_path / "c.pth")
     model = {"family": "calibration_status", **classifier_weights.SMALL}
     frame = check_all_commands(deploy(tmp_path, model, write_kitti(tmp_path / "kitti")), tmp_path)
+    code, _ = run("infer", tmp_path / "deploy.yaml", "--picture", str(tmp_path / "pictures"))
+    assert code == ExitCode.BAD_INPUT
     (record,) = frame["detections"]
     assert set(record["probabilities"]) == {"miscalibrated", "calibrated"}
     assert frame["counts"]["points_projected"] > 0
@@ -134,8 +134,10 @@ def test_yolox(tmp_path: Path, photographs: tuple[Path, ...]) -> None:
     frame = check_all_commands(deploy(tmp_path, model, tmp_path / "images"), tmp_path)
     assert frame["detections"]
     assert set(frame["detections"][0]) == {"class", "score", "box"}
-    code, report = run("infer", tmp_path / "deploy.yaml", "--score", "0.4")
+    drawn = ("--picture", str(tmp_path / "pictures"))
+    code, report = run("infer", tmp_path / "deploy.yaml", "--score", "0.4", *drawn)
     assert code == ExitCode.PASSED
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 2
     names = list(YoloxFamily().parse_config({}).class_names)
     annotations = annotate(tmp_path / "annotations.json", report["inference"]["frames"], names)
     source = f"{annotations}?root=images"
@@ -145,6 +147,7 @@ def test_yolox(tmp_path: Path, photographs: tuple[Path, ...]) -> None:
     for backend in result["backends"]:
         assert backend["accuracy"]["details"]["coco"]["num_gt"] > 10
         assert backend["worst"][0]["judged_by"] == "ground truth"
+        assert Path(backend["worst"][0]["picture"]).is_file()
     evaluate(tmp_path / "deploy.yaml", source, [{"figure": "mean_ap", "min": 1.01}], ExitCode.FAILED)
 
 
