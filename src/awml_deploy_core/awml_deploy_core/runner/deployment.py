@@ -216,7 +216,7 @@ class DeploymentRunner:
         """Run the configured backend over the configured source.
 
         Args:
-            pictures: Folder for one bird's-eye view a frame.
+            pictures: Folder for one picture a frame.
 
         Raises:
             ConfigError: No source is configured.

@@ -160,7 +160,7 @@ def _split(backends: Sequence[EvaluatedBackend]) -> tuple[Endpoint, list[Evaluat
 
 def _task(loaded: LoadedConfig, bundle: ModelBundle) -> tuple[TaskMetric[Any, Any] | None, str]:
     try:
-        return task_metric(bundle.family.task, loaded.deploy.evaluation), ""
+        return task_metric(bundle.family, loaded.deploy.evaluation), ""
     except EvaluationError as error:
         return None, str(error)
 

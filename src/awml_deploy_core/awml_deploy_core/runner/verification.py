@@ -6,6 +6,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class BundleVerifier:
             section.tolerances,
             frozenset(section.levels),
             self._precision_of,
-            compare_results,
+            partial(compare_results, family=self.bundle.family),
             bisect=BundleBisector(self.bundle, self.checkpoint, options) if section.bisect else None,
         )
         orchestrator = VerificationOrchestrator(self.open_endpoint, settings, self.progress)

@@ -32,13 +32,35 @@ class BoxLimits:
 
 
 @dataclass(frozen=True)
+class Box2dLimits:
+    """Limits of matched boxes in images, as ``config.verification.Box2dTolerance`` has them."""
+
+    match_iou: float = 0.5
+    corner: float = 0.5
+    corner_relative: float = 0.0
+    score: float = 1e-3
+    max_unmatched: int = 0
+    max_unmatched_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class ClassificationLimits:
+    """Limits of probabilities, as ``config.verification.ClassificationTolerance`` has them."""
+
+    probability: float = 1e-3
+    same_class: bool = True
+
+
+@dataclass(frozen=True)
 class Tolerances:
-    """What two tensors, or two boxes, of one precision may differ by."""
+    """What two tensors, or two results, of one precision may differ by."""
 
     precision: Precision = "fp32"
     default: TensorTolerance = _FP32
     outputs: Mapping[str, TensorTolerance] = field(default_factory=dict)
     boxes: BoxLimits = BoxLimits()
+    boxes2d: Box2dLimits = Box2dLimits()
+    classification: ClassificationLimits = ClassificationLimits()
 
     def of(self, tensor: str) -> TensorTolerance:
         """Limits of a tensor by its name."""
@@ -53,6 +75,8 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
         "tf32",
         TensorTolerance(relative=2e-2, relative_p999=1e-2, min_cosine=0.9999),
         boxes=BoxLimits(position=0.05, size=0.05, yaw=0.05, velocity=0.15, score=0.02, max_borderline=0.05),
+        boxes2d=Box2dLimits(corner=1.0, corner_relative=0.01, score=0.02, max_unmatched_share=0.02),
+        classification=ClassificationLimits(probability=0.02, same_class=False),
     ),
     # Twice what casting the demo model does to tensors (docs/precision.md); boxes that rounding decides
     # differ by far more than others, and are what their limits are for.
@@ -68,6 +92,8 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
             score=0.05,
             max_borderline=0.1,
         ),
+        boxes2d=Box2dLimits(corner=2.0, corner_relative=0.03, score=0.05, max_unmatched_share=0.05),
+        classification=ClassificationLimits(probability=0.05, same_class=False),
     ),
     # Half more than what the demo model differs from FP32 by where quantisation costs it no accuracy
     # (docs/precision.md). Single values and boxes say little then; most boxes do. Two backends that run the
@@ -86,6 +112,8 @@ DEFAULTS: Mapping[Precision, Tolerances] = {
             max_unmatched=8,
             max_borderline=0.4,
         ),
+        boxes2d=Box2dLimits(corner=4.0, corner_relative=0.1, score=0.15, max_unmatched_share=0.2),
+        classification=ClassificationLimits(probability=0.15, same_class=False),
     ),
 }
 
@@ -102,6 +130,8 @@ def resolve(configured: ToleranceChanges, precision: Precision) -> Tolerances:
         changes.default or base.default,
         {**base.outputs, **changes.outputs},
         replace(base.boxes, **changes.boxes.model_dump(exclude_none=True)),
+        replace(base.boxes2d, **changes.boxes2d.model_dump(exclude_none=True)),
+        replace(base.classification, **changes.classification.model_dump(exclude_none=True)),
     )
 
 
