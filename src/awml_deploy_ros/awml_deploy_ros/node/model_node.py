@@ -124,7 +124,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop and free everything, in whatever state the node is."""
-        self.stop_waiting()
+        self._slow_services.stop()
         self._diagnostics.close()
         self._unsubscribe()
         self._release()
@@ -256,7 +256,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             self._stream = None
 
     def _reproduction(self) -> dict[str, str]:
-        """The text files that say what ran and how, by name."""
         return self.provenance.files(self._node_parameters.as_yaml())
 
     def _publish_provenance(self) -> None:
