@@ -219,7 +219,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             settings.checkpoint_path,
             settings.shadow,
             settings.snippets,
-            self._node_parameters.options,
+            lambda: self._pipeline.option_values(),
             self._reproduction,
             self.fatal,
         )
@@ -236,7 +236,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         )
 
     def _require_not_stopped(self) -> None:
-        """Whoever ends the process kills it some seconds later, which is less than a configure may take."""
+        # Whoever ends the process kills it some seconds later, which is less than a configure may take.
         if self.fatal.stop.is_set():
             raise ProcessError(self.get_name(), "was told to end while it was being configured")
 
@@ -287,14 +287,10 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         model = self._model
         if model is None:
             return None
-        return NodeFacts(
-            model,
-            self._settings.evidence_folder,
-            self._reproduction(),
-            self.ledger.latency.summaries(),
-            self._judge(time.monotonic_ns()),
-        )
+        latencies, reports = self.ledger.latency.summaries(), self._judge(time.monotonic_ns())
+        return NodeFacts(model, self._settings.evidence_folder, self._reproduction(), latencies, reports)
 
     def _apply_options(self, options: Mapping[str, Any]) -> None:
         if self._model is not None:
             self._pipeline = with_options(self._model.pipeline, options)
+            self.companions.options_changed()
