@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import PointCloud2
 
-from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_core.points import PointCloudFrame
+from awml_deploy_ros.counters import FrameCounters
 from awml_deploy_ros.densification import Densifier, NoDensifier, SweepDensifier
-from awml_deploy_ros.frame import transport
-from awml_deploy_ros.qos_events import lost_message_events
-from awml_deploy_ros.qos_overrides import overridable
+from awml_deploy_ros.frame import Transport
+from awml_deploy_ros.input_subscription import subscribe
 from awml_deploy_ros.settings import DensificationSettings
 from awml_deploy_ros.tf import TransformBuffer
 from awml_deploy_ros.tf.listener import TransformListener
@@ -43,7 +39,7 @@ class CloudStream:
         self,
         node: Node,
         settings: DensificationSettings,
-        make_worker: Callable[[Densifier], InferenceWorker],
+        make_worker: Callable[[Densifier], InferenceWorker[PointCloudFrame]],
         on_arrival: Callable[[str, Any], None],
         counters: FrameCounters,
         on_transforms: Callable[[bool, Any], None] = lambda static, message: None,
@@ -59,16 +55,7 @@ class CloudStream:
         self.worker = make_worker(densifier)
         self.worker.start()
         self.topic_name = node.resolve_topic_name(POINT_CLOUD.name)
-        self.subscription = node.create_subscription(
-            PointCloud2,
-            POINT_CLOUD.name,
-            self._on_cloud,
-            qos_profile_sensor_data,
-            qos_overriding_options=overridable(),
-            event_callbacks=lost_message_events(
-                partial(counters.count_dropped, DropReason.LOST_IN_TRANSPORT)
-            ),
-        )
+        self.subscription = subscribe(node, POINT_CLOUD, self._on_cloud, counters)
 
     def close(self) -> None:
         """Unsubscribe, finish the frame in work and forget sweeps and transforms."""
@@ -77,8 +64,6 @@ class CloudStream:
             self.transforms.close()
         self.worker.stop()
 
-    def _on_cloud(self, message: Any, info: Any) -> None:
-        # Both clocks are system clocks, whatever ROS time is.
-        arrival = transport(int(info["source_timestamp"]), time.time_ns())
+    def _on_cloud(self, message: Any, transport: Transport) -> None:
         self._on_arrival(self.topic_name, message)
-        self.worker.submit(message, arrival)
+        self.worker.submit(message, transport)

@@ -134,7 +134,7 @@ class Companions:
             details = {
                 "message": comparison.message,
                 "comparison": dict(comparison.details),
-                "live_boxes": comparison.frame.detections.to_records(),
+                "live_boxes": comparison.frame.output.to_records(),
                 "reference_boxes": comparison.reference_boxes,
             }
             self._want(DISAGREEMENT, comparison.frame, details)
