@@ -32,7 +32,7 @@ IMAGE = TopicSpec("~/input/image", "sensor_msgs/msg/Image", "Input: images, best
 CAMERA_INFO = TopicSpec(
     "~/input/camera_info",
     "sensor_msgs/msg/CameraInfo",
-    "Input: calibration of the camera, one an image and with its stamp.",
+    "Input: calibration of the camera, one for each image, with its stamp.",
 )
 TF = TopicSpec(
     "/tf",
@@ -84,8 +84,8 @@ CYCLIC_TIME = TopicSpec(
 PROCESSING_TIME = TopicSpec(
     "~/debug/processing_time_ms",
     _STAMPED,
-    "Sum of all stages from decode to nms [ms]; without publication and the waits in the queue and for "
-    "transforms.",
+    "Sum of all stages of a frame [ms]; without publication and the waits in the queue, for another "
+    "sensor and for transforms.",
     "debug",
 )
 PIPELINE_LATENCY = TopicSpec(
