@@ -1,0 +1,5 @@
+"""CUDA kernels compiled by g++ and run on the CPU, for tests without a GPU."""
+
+from cuda_emulation.emulated import EmulatedKernels, emulate
+
+__all__ = ["EmulatedKernels", "emulate"]
