@@ -26,6 +26,8 @@ setup(
     extras_require={
         "onnxruntime": ["onnxruntime>=1.17"],
         "export": ["onnx>=1.16", "onnxscript>=0.3", "onnxslim>=0.1.40", "torch>=2.5"],
+        # Memory of the GPU, and kernels; needs NVIDIA's driver.
+        "cuda": ["cuda-bindings>=12", "nvidia-cuda-nvrtc>=13"],
         # TensorRT itself comes from NVIDIA, or as the tensorrt-rtx-cu13 wheels.
         "tensorrt": ["cuda-bindings>=12", "onnx>=1.16", "onnxruntime>=1.17"],
         "pictures": ["matplotlib>=3.7"],

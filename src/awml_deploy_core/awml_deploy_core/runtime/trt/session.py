@@ -15,8 +15,9 @@ from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import ArtifactError, InferenceError, TensorMismatchError
 from awml_deploy_core.runtime.binding import Binding, GraphTensor, bind
+from awml_deploy_core.runtime.cuda.context import DeviceMemory
+from awml_deploy_core.runtime.cuda.memory import DeviceSpan
 from awml_deploy_core.runtime.session import Tensors, check_inputs, check_outputs
-from awml_deploy_core.runtime.trt.device import DeviceMemory
 from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, shape_of
 from awml_deploy_core.runtime.trt.settings import Precision
 
@@ -36,15 +37,6 @@ _DTYPES = {
     "BOOL": "bool",
     "UINT8": "uint8",
 }
-
-
-@dataclass(frozen=True)
-class DeviceSpan:
-    """Memory on the device."""
-
-    address: int
-    size: int
-    """Bytes."""
 
 
 @dataclass(frozen=True, eq=False)
