@@ -139,6 +139,23 @@ inline double __ddiv_rn(double a, double b) { return a / b; }
 inline double __dsqrt_rn(double a) { return std::sqrt(a); }
 inline double __fma_rn(double a, double b, double c) { return std::fma(a, b, c); }
 
+namespace cuda_emulation {
+/// Bits of the float16 that is nearest, ties to even, as cvt.rn.f16.f32 gives them.
+inline unsigned short half_bits(float value) {
+  const unsigned bits = __float_as_uint(value);
+  const unsigned sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return static_cast<unsigned short>(sign | 0x7fffu);
+  if (magnitude >= 0x477ff000u) return static_cast<unsigned short>(sign | 0x7c00u);
+  if (magnitude < 0x38800000u) {
+    // Below the least normal number: adding a half makes the FPU round at the last bit.
+    const float sum = __uint_as_float(magnitude) + 0.5f;
+    return static_cast<unsigned short>(sign | (__float_as_uint(sum) - 0x3f000000u));
+  }
+  const unsigned rounded = magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u);
+  return static_cast<unsigned short>(sign | rounded >> 13);
+}
+}  // namespace cuda_emulation
+
 using std::isfinite;
 using std::isinf;
 using std::isnan;

@@ -10,12 +10,14 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from awml_deploy_core.runtime.cuda import DeviceSpan, PinnedBuffer
 
 _HERE = Path(__file__).parent
 _KERNEL = re.compile(
@@ -56,8 +58,9 @@ class EmulatedKernels:
         Args:
             kernel: Name in the source.
             grid: Blocks along x, y, z; missing ones are 1. ``block`` likewise, in threads.
-            arguments: Arrays (passed as pointers to their data), numpy scalars (by value, of the
-                parameter's size), Python integers (by value, or as addresses) and ctypes values.
+            arguments: Arrays and memory of an emulated device (passed as pointers), numpy scalars (by
+                value, of the parameter's size), Python integers (by value, or as addresses) and ctypes
+                values.
             shared_bytes: Dynamic shared memory.
             seed: Of the order of blocks and threads; 0 is ascending.
 
@@ -86,18 +89,18 @@ class EmulatedKernels:
             raise RuntimeError(f"{kernel}: {problem.decode()}")
 
 
-def emulate(source: Path | str, *, defines: Mapping[str, object] | None = None) -> EmulatedKernels:
+def emulate(source: Path | str, *, options: Sequence[str] = ()) -> EmulatedKernels:
     """Compile a ``.cu`` file, or CUDA C++ text, for the CPU; the test is skipped without g++.
 
     Libraries are kept in the temporary folder by the hash of everything they are made of.
 
     Args:
         source: Path of the file (its folder is searched for included files), or the text.
-        defines: Preprocessor definitions.
+        options: For the preprocessor, e.g. ``-DCHANNELS=9``; those that only NVRTC knows are left out.
     """
     folder = source.parent if isinstance(source, Path) else _HERE
     text = source.read_text() if isinstance(source, Path) else source
-    return _compiled(text, folder, tuple(f"-D{k}={v}" for k, v in (defines or {}).items()))
+    return _compiled(text, folder, tuple(option for option in options if option.startswith("-D")))
 
 
 @functools.cache
@@ -143,6 +146,8 @@ def _three(size: Size) -> tuple[int, ...]:
 def _by_value(value: Any, size: int, subject: str) -> Any:
     if isinstance(value, np.ndarray):
         holder: Any = ctypes.c_void_p(value.ctypes.data)
+    elif isinstance(value, (DeviceSpan, PinnedBuffer)):
+        holder = ctypes.c_uint64(value.address)
     elif isinstance(value, np.generic):
         holder = (ctypes.c_char * value.nbytes).from_buffer_copy(value.tobytes())
     elif isinstance(value, int):
