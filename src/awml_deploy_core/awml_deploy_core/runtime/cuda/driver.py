@@ -72,7 +72,7 @@ class CudaDriver:
         except RuntimeError as error:
             # Without a driver the bindings raise where they would return a code.
             raise BackendUnavailableError(
-                self.name, "has no CUDA driver", got=error, hint="Check nvidia-smi."
+                self.name, "has no CUDA driver", got=str(error).rstrip("."), hint="Check nvidia-smi."
             ) from error
         if int(code):
             raise self.failure(code, function)
