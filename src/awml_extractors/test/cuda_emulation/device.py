@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from cuda_emulation.emulated import EmulatedKernels, Size, emulate
 
 from awml_deploy_core.runtime.cuda import (
     CudaContext,
@@ -18,6 +17,7 @@ from awml_deploy_core.runtime.cuda import (
     PinnedBuffer,
 )
 from awml_deploy_core.runtime.cuda.memory import byte_count
+from cuda_emulation.emulated import EmulatedKernels, Size, emulate
 
 _GUARD = 256
 _SPOILT = 0xCD
