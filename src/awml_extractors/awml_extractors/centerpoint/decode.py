@@ -20,9 +20,10 @@ from numba import types
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import TensorMismatchError
+from awml_extractors.centerpoint.arithmetic import sigmoid_of
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.convention import decode_size, decode_yaw
-from awml_extractors.centerpoint.jit import inlined, kernel, read_only, tuple_of, writable
+from awml_extractors.centerpoint.jit import kernel, read_only, tuple_of, writable
 from awml_extractors.centerpoint.options import PostprocessOptions
 
 Map = npt.NDArray[np.float32]
@@ -90,12 +91,6 @@ def tie_floor(logit: float) -> np.float32:
     return np.float32(min(logit, _SATURATION) - _MARGIN)
 
 
-@inlined
-def sigmoid(logit: Any) -> Any:
-    """float32 sigmoid, rounded once from float64."""
-    return np.float32(1.0 / (1.0 + np.exp(-np.float64(logit))))
-
-
 @kernel(_MAP, types.float32, writable(types.float32), writable(types.int32))
 def _cells_above(heatmap: Any, floor: Any, block: Any, cells: Any) -> int:
     """Cells whose largest logit reaches ``floor``, in ascending order; NaN never does."""
@@ -152,7 +147,7 @@ def _select(
         label = -1
         score = np.float32(-1)
         for channel in range(len(heatmap)):
-            value = sigmoid(heatmap[channel, cell])
+            value = sigmoid_of(heatmap[channel, cell])
             if value > score:
                 label = channel
                 score = value
