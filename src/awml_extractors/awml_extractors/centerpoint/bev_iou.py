@@ -9,6 +9,11 @@ import numpy as np
 from awml_extractors.centerpoint.jit import inlined
 
 
+SCRATCH_SHAPE = (2, 40)
+"""Of float64 work memory. Clipping by a side adds one vertex, but where a box is as small as the
+rounding of its corners half as many as there are: 4, 6, 9, 13, 19."""
+
+
 @inlined
 def _clip(polygon: Any, count: int, axis: int, sign: float, limit: float, out: Any) -> int:
     """Clip a convex polygon by ``sign * coordinate <= limit``; vertices interleaved x, y."""
@@ -34,7 +39,8 @@ def box_overlap(a: Any, b: Any, scratch: Any) -> Any:
     """Area [m^2] that two boxes (x, y, length, width, cosine and sine of the yaw) share.
 
     Clips one rectangle by the other's four sides (Sutherland-Hodgman) in the other's own frame,
-    where the sides are axis-aligned. ``scratch`` is float64 [2, 16]. ``device/kernels/overlap.cuh``
+    where the sides are axis-aligned. ``scratch`` is float64 of
+    :data:`SCRATCH_SHAPE`. ``device/kernels/overlap.cuh``
     repeats it operation by operation.
     """
     dx, dy = b[0] - a[0], b[1] - a[1]

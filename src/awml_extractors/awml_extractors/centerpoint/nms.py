@@ -11,7 +11,7 @@ from numba import types
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ParameterError
 from awml_extractors.centerpoint.arithmetic import cos_sin
-from awml_extractors.centerpoint.bev_iou import box_overlap
+from awml_extractors.centerpoint.bev_iou import SCRATCH_SHAPE, box_overlap
 from awml_extractors.centerpoint.jit import kernel, read_only, writable
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -150,7 +150,7 @@ def iou_nms(detections: Detections, search_distance: float, threshold: float) ->
         places,
         search_distance,
         threshold,
-        np.empty((2, 16), np.float64),
+        np.empty(SCRATCH_SHAPE, np.float64),
         heads,
         np.full(len(boxes), -1, np.int32),
         keep,

@@ -1,0 +1,1 @@
+"""CenterPoint's frame on the GPU."""
