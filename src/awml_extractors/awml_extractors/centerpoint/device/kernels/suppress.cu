@@ -6,6 +6,7 @@
 #include "postprocess.cuh"
 
 constexpr int kListed = 32;  // boxes near a box that are listed; of more all are looked at again
+constexpr int kLoadedAtOnce = 4;
 
 __device__ __forceinline__ bool are_near(const Parameters& p, float2 a, float2 b) {
   const float dx = a.x - b.x, dy = a.y - b.y;
@@ -42,14 +43,26 @@ enum Fate { kOpen, kKept, kGone };
 __device__ __forceinline__ Fate fate_of(const Parameters& p, int i, int count, const int* near_lists,
                                         const float2* centers, const unsigned* kept, const unsigned* open) {
   bool waits = false;
-  int j = -1;
-  for (int slot = 0; slot < min(count, kListed); ++slot) {
-    j = near_lists[static_cast<size_t>(slot) * p.capacity + i];
-    if (kept[j / 32] >> (j % 32) & 1u) return kGone;
-    waits |= open[j / 32] >> (j % 32) & 1u;
+  const int listed = min(count, kListed);
+  int last = -1;
+  for (int first = 0; first < listed; first += kLoadedAtOnce) {
+    int near[kLoadedAtOnce];
+#pragma unroll
+    for (int k = 0; k < kLoadedAtOnce; ++k) {
+      const int slot = first + k;
+      near[k] = slot < listed ? near_lists[static_cast<size_t>(slot) * p.capacity + i] : -1;
+    }
+#pragma unroll
+    for (int k = 0; k < kLoadedAtOnce; ++k) {
+      const int j = near[k];
+      if (j < 0) continue;
+      if (kept[j / 32] >> (j % 32) & 1u) return kGone;
+      waits |= open[j / 32] >> (j % 32) & 1u;
+      last = j;
+    }
   }
   if (count > kListed) {
-    for (++j; j < i; ++j) {
+    for (int j = last + 1; j < i; ++j) {
       const bool is_kept = kept[j / 32] >> (j % 32) & 1u, is_open = open[j / 32] >> (j % 32) & 1u;
       if (!(is_kept || is_open) || !are_near(p, centers[i], centers[j])) continue;
       if (is_kept) return kGone;
