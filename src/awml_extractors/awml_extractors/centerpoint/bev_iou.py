@@ -8,7 +8,6 @@ import numpy as np
 
 from awml_extractors.centerpoint.jit import inlined
 
-
 SCRATCH_SHAPE = (2, 40)
 """Of float64 work memory. Clipping by a side adds one vertex, but where a box is as small as the
 rounding of its corners half as many as there are: 4, 6, 9, 13, 19."""

@@ -51,10 +51,7 @@ def rot_map(source: HeadConvention, target: HeadConvention) -> ChannelMap:
 
 def decode_yaw(rot0: Array, rot1: Array, convention: HeadConvention) -> Array:
     """Yaw [rad] in (-pi, pi], counter-clockwise from +x (REP 103), from the two rot channels."""
-    if convention.rot_encoding == "neg_cos_neg_sin":
-        yaw = arctan2(-rot1, -rot0)
-    else:
-        yaw = arctan2(rot0, rot1)
+    yaw = arctan2(-rot1, -rot0) if convention.rot_encoding == "neg_cos_neg_sin" else arctan2(rot0, rot1)
     # A sine of -0.0 gives -pi.
     return np.where(yaw == -np.pi, -yaw, yaw).astype(yaw.dtype)
 
