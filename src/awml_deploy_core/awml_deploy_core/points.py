@@ -12,7 +12,7 @@ from awml_deploy_core.errors import PointCloudError
 
 
 class CloudIdentity:
-    """Says of two columns that they hold the same points, wherever they are: its only property is itself."""
+    """Says of two columns that they hold the same points, wherever these are."""
 
 
 @dataclass(frozen=True, eq=False)

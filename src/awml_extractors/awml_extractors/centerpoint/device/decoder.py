@@ -15,6 +15,7 @@ import numpy.typing as npt
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ParameterError, TensorMismatchError
 from awml_deploy_core.runtime.cuda import (
+    BoundKernel,
     CudaContext,
     DeviceBuffer,
     DeviceSpan,

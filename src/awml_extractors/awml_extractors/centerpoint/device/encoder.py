@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from awml_deploy_core.components import DynamicAxis
+from awml_deploy_core.components import ComponentSpec, DynamicAxis
 from awml_deploy_core.runtime.cuda import CudaContext, DeviceBuffer, DeviceSpan
 from awml_deploy_core.runtime.cuda.bridge import HostBridge
 from awml_deploy_core.runtime.cuda.program import Step
@@ -57,6 +57,10 @@ class DeviceEncoder:
         self._exact = isinstance(session, HostBridge)
         self.rows = rows
         self._switch = DeviceSwitch(context, self._sizes) if rows == "device" else None
+
+    @property
+    def spec(self) -> ComponentSpec:
+        return self._session.spec
 
     def step(self) -> Step:
         """The encoder as a step of the stage ``encode``."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from awml_deploy_core.components import TensorSpec
 from awml_deploy_core.errors import AwmlDeployError, InferenceError
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_core.runtime.cuda import CudaContext, DeviceBuffer, KernelModule
