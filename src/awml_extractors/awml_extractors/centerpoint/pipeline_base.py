@@ -10,6 +10,7 @@ from typing_extensions import Self
 
 from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections import Detections
+from awml_deploy_core.errors import ParameterError
 from awml_deploy_core.pipeline import Candidates, InferencePipeline, require_sessions
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runtime.session import Session, Tensors
@@ -66,11 +67,21 @@ class CenterPointPipelineBase(InferencePipeline[PointCloudFrame, Detections]):
         Use one of the two at a time, and close one of them.
 
         Raises:
-            ParameterError: Any option is unknown or invalid; all problems are listed.
+            ParameterError: Any option is unknown or invalid (all problems are listed), or ``pipeline``
+                is another one.
         """
+        changed = self._options.merged(options, self._config.class_names)
+        if changed.pipeline != self._options.pipeline:
+            raise ParameterError(
+                "pipeline",
+                "cannot change while the model is open",
+                got=changed.pipeline,
+                expected=self._options.pipeline,
+                hint="Open the model again with the other one.",
+            )
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
-        other._set_options(self._options.merged(options, self._config.class_names))
+        other._set_options(changed)
         return other
 
     def _set_options(self, options: PostprocessOptions) -> None:
