@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from awml_deploy_core.runtime.cuda.context import CudaContext
 
-THREAD_LOCAL = "CU_STREAM_CAPTURE_MODETHREAD_LOCAL"
+THREAD_LOCAL = "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL"
 """What other threads do with the device, e.g. allocate, does not break the capture."""
 
 
