@@ -175,7 +175,7 @@ def loaded(tmp_path: Path, toy: ToyFamily, clouds: Path) -> LoadedConfig:
 
 
 @pytest.fixture
-def cuda_context() -> Iterator[CudaContext]:
+def gpu() -> Iterator[CudaContext]:
     """The first GPU; without one the test is skipped with the reason."""
     try:
         context = CudaContext(DeviceSpec("cuda"))

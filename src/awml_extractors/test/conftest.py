@@ -34,7 +34,7 @@ def photographs() -> tuple[Path, ...]:
 
 
 @pytest.fixture
-def cuda_context() -> Iterator[CudaContext]:
+def gpu() -> Iterator[CudaContext]:
     """The first GPU; without one the test is skipped with the reason."""
     try:
         context = CudaContext(DeviceSpec("cuda"))

@@ -71,7 +71,7 @@ def sessions() -> dict[str, FakeSession]:
 @pytest.fixture(params=["emulated", "gpu"])
 def subject(request: pytest.FixtureRequest) -> Iterator[DeviceCenterPointPipeline]:
     if request.param == "gpu":
-        context: CudaContext = request.getfixturevalue("cuda_context")
+        context: CudaContext = request.getfixturevalue("gpu")
         made = DeviceCenterPointPipeline(CONFIG, sessions(), {}, SMALL, context=context)
     else:
         emulated = EmulatedContext(seed=1)

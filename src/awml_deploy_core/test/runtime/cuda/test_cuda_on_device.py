@@ -44,38 +44,38 @@ def read(context: CudaContext, buffer: DeviceBuffer) -> np.ndarray:
     return found
 
 
-def test_a_kernel_runs_on_what_was_copied(cuda_context: CudaContext, source: KernelSource) -> None:
-    a, b = (cuda_context.buffer((COUNT,), np.float32, fill=0) for _ in range(2))
-    cuda_context.upload(a.address, VALUES)
-    kernel = KernelModule(cuda_context, source).kernel("multiply")
-    kernel.bind(4, 256, [a, b, np.int32(COUNT), np.float32(0.5)]).enqueue(cuda_context.stream)
-    np.testing.assert_array_equal(read(cuda_context, b), VALUES * np.float32(0.5))
+def test_a_kernel_runs_on_what_was_copied(gpu: CudaContext, source: KernelSource) -> None:
+    a, b = (gpu.buffer((COUNT,), np.float32, fill=0) for _ in range(2))
+    gpu.upload(a.address, VALUES)
+    kernel = KernelModule(gpu, source).kernel("multiply")
+    kernel.bind(4, 256, [a, b, np.int32(COUNT), np.float32(0.5)]).enqueue(gpu.stream)
+    np.testing.assert_array_equal(read(gpu, b), VALUES * np.float32(0.5))
     with pytest.raises(InferenceError, match=r"cuModuleGetFunction of divide in multiply\.cu"):
-        KernelModule(cuda_context, source).kernel("divide")
+        KernelModule(gpu, source).kernel("divide")
 
 
 def test_a_graph_repeats_what_was_captured_on_what_is_there_now(
-    cuda_context: CudaContext, source: KernelSource
+    gpu: CudaContext, source: KernelSource
 ) -> None:
-    kernel = KernelModule(cuda_context, source).kernel("multiply")
-    given, result = (cuda_context.pinned((COUNT,), np.float32) for _ in range(2))
-    a, b = (cuda_context.buffer((COUNT,), np.float32, fill=0) for _ in range(2))
+    kernel = KernelModule(gpu, source).kernel("multiply")
+    given, result = (gpu.pinned((COUNT,), np.float32) for _ in range(2))
+    a, b = (gpu.buffer((COUNT,), np.float32, fill=0) for _ in range(2))
     launch = kernel.bind(4, 256, [a, b, np.int32(COUNT), np.float32(3)])
     steps = [
-        Step("there", lambda stream: cuda_context.copy(a.address, given.address, given.size, stream)),
+        Step("there", lambda stream: gpu.copy(a.address, given.address, given.size, stream)),
         Step("multiply", launch.enqueue),
-        Step("back", lambda stream: cuda_context.copy(result.address, b.address, result.size, stream)),
+        Step("back", lambda stream: gpu.copy(result.address, b.address, result.size, stream)),
     ]
-    program = Program(cuda_context, steps)
+    program = Program(gpu, steps)
     program.run_eagerly()
-    cuda_context.synchronize()
+    gpu.synchronize()
     program.capture()
     assert program.graph_count == 1
     for factor in (1, 2, 5):
         given.array[:] = VALUES * factor
         program.start()
         program.run()
-        cuda_context.synchronize()
+        gpu.synchronize()
         np.testing.assert_array_equal(result.array, VALUES * factor * 3)
         times = dict(program.latencies())
         assert tuple(times) == ("there", "multiply", "back")
@@ -84,66 +84,64 @@ def test_a_graph_repeats_what_was_captured_on_what_is_there_now(
     program.close()
 
 
-def test_work_that_cannot_be_captured_is_called_between_graphs(cuda_context: CudaContext) -> None:
+def test_work_that_cannot_be_captured_is_called_between_graphs(gpu: CudaContext) -> None:
     seen: list[int] = []
-    a = cuda_context.buffer((1,), np.int32, fill=0)
+    a = gpu.buffer((1,), np.int32, fill=0)
 
     def fill(value: int) -> Step:
-        return Step(f"fill {value}", lambda stream: cuda_context.fill(a.address, value, 4, stream))
+        return Step(f"fill {value}", lambda stream: gpu.fill(a.address, value, 4, stream))
 
     def look(stream: int) -> None:
-        cuda_context.synchronize(stream)
-        seen.append(int(read(cuda_context, a)[0]))
+        gpu.synchronize(stream)
+        seen.append(int(read(gpu, a)[0]))
 
-    program = Program(cuda_context, [fill(1), Step("look", look, capturable=False), fill(0)])
+    program = Program(gpu, [fill(1), Step("look", look, capturable=False), fill(0)])
     program.capture()
     for _ in range(2):
         program.start()
         program.run()
-        cuda_context.synchronize()
+        gpu.synchronize()
     assert program.graph_count == 2
     assert seen == [0x01010101] * 2
-    assert read(cuda_context, a)[0] == 0
+    assert read(gpu, a)[0] == 0
     assert len(program.latencies()) == 3
     program.close()
 
 
-def test_the_device_chooses_the_branch(cuda_context: CudaContext) -> None:
+def test_the_device_chooses_the_branch(gpu: CudaContext) -> None:
     limits = (10, 20, 40)
-    switch = DeviceSwitch(cuda_context, limits)
-    count, result = (cuda_context.buffer((1,), np.uint32, fill=0) for _ in range(2))
-    branches = [
-        lambda stream, mark=mark: cuda_context.fill(result.address, mark, 4, stream) for mark in (1, 2, 3)
-    ]
+    switch = DeviceSwitch(gpu, limits)
+    count, result = (gpu.buffer((1,), np.uint32, fill=0) for _ in range(2))
+    branches = [lambda stream, mark=mark: gpu.fill(result.address, mark, 4, stream) for mark in (1, 2, 3)]
 
     def enqueue(stream: int) -> None:
-        cuda_context.fill(result.address, 0, 4, stream)
+        gpu.fill(result.address, 0, 4, stream)
         switch.capture(stream, count, branches)
 
-    graph = capture(cuda_context, cuda_context.stream, enqueue)
+    graph = capture(gpu, gpu.stream, enqueue)
     for value, expected in ((0, 0), (1, 1), (10, 1), (11, 2), (20, 2), (40, 3), (41, 3), (5, 1)):
-        cuda_context.upload(count.address, np.array([value], np.uint32))
-        graph.launch(cuda_context.stream)
-        assert read(cuda_context, result)[0] & 0xFF == expected, value
+        gpu.upload(count.address, np.array([value], np.uint32))
+        graph.launch(gpu.stream)
+        assert read(gpu, result)[0] & 0xFF == expected, value
     graph.close()
 
 
-def test_more_memory_than_there_is(cuda_context: CudaContext) -> None:
+def test_more_memory_than_there_is(gpu: CudaContext) -> None:
     with pytest.raises(DeviceError, match="out of memory"):
-        cuda_context.allocate(1 << 50)
-    assert cuda_context.allocate(1 << 10)
+        gpu.allocate(1 << 50)
+    assert gpu.allocate(1 << 10)
 
 
 def test_code_for_another_gpu(
-    cuda_context: CudaContext, source: KernelSource, monkeypatch: pytest.MonkeyPatch
+    gpu: CudaContext, source: KernelSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = "sm_75" if cuda_context.arch != "sm_75" else "sm_90"
+    other = "sm_75" if gpu.arch != "sm_75" else "sm_90"
     code = compile_kernels(source, other)
     with pytest.raises(BackendUnavailableError, match="NO_BINARY_FOR_GPU"):
-        cuda_context.driver.call("cuModuleLoadData", code)
+        gpu.driver.call("cuModuleLoadData", code)
 
 
-def test_after_an_illegal_address_the_device_is_lost(cuda_context: CudaContext, tmp_path: Path) -> None:
+def test_after_an_illegal_address_the_device_is_lost(gpu: CudaContext, tmp_path: Path) -> None:
     (tmp_path / "stray.cu").write_text(
         'extern "C" __global__ void stray(int* at) { at[0] = *(volatile int*)at + 1; }'
     )

@@ -64,7 +64,7 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.fixture(params=BACKENDS)
 def opened(
-    request: pytest.FixtureRequest, cuda_context: CudaContext, tmp_path: Path
+    request: pytest.FixtureRequest, gpu: CudaContext, tmp_path: Path
 ) -> Iterator[dict[str, DeviceSession]]:
     name, extra = BACKENDS[request.param]
     backend = load_backend(name)
@@ -131,42 +131,40 @@ def fetch(context: CudaContext, buffer: DeviceBuffer, shape: tuple[int, ...]) ->
 
 @pytest.mark.parametrize("name", MODULES)
 def test_on_the_device_it_gives_what_it_gives_on_host_arrays(
-    opened: dict[str, DeviceSession], cuda_context: CudaContext, name: str
+    opened: dict[str, DeviceSession], gpu: CudaContext, name: str
 ) -> None:
     session: Any = opened[name]
-    buffers = bound(cuda_context, session)
+    buffers = bound(gpu, session)
     for rows in (64, 3, 64, 17):
         inputs = sample_of(session.spec, rows)
         expected = session.run(inputs)
         for key, value in inputs.items():
-            cuda_context.upload(buffers[key].address, value)
+            gpu.upload(buffers[key].address, value)
         shapes = session.set_shapes({key: value.shape for key, value in inputs.items()})
-        session.enqueue(cuda_context.stream)
+        session.enqueue(gpu.stream)
         for key, shape in shapes.items():
-            np.testing.assert_array_equal(fetch(cuda_context, buffers[key], shape), expected[key])
+            np.testing.assert_array_equal(fetch(gpu, buffers[key], shape), expected[key])
 
 
 def test_a_captured_session_repeats_itself_on_other_inputs(
-    opened: dict[str, DeviceSession], cuda_context: CudaContext
+    opened: dict[str, DeviceSession], gpu: CudaContext
 ) -> None:
     session: Any = opened["convolution"]
     if not session.capturable:
         pytest.skip(f"{session.backend} does not promise that it can be captured")
-    graph = captured(cuda_context, session)
-    check_replays(cuda_context, session, *graph)
+    graph = captured(gpu, session)
+    check_replays(gpu, session, *graph)
 
 
-def test_whether_onnxruntime_can_be_captured(
-    opened: dict[str, DeviceSession], cuda_context: CudaContext
-) -> None:
+def test_whether_onnxruntime_can_be_captured(opened: dict[str, DeviceSession], gpu: CudaContext) -> None:
     session: Any = opened["convolution"]
     if session.backend != "onnxruntime":
         pytest.skip("is about ONNX Runtime")
     try:
-        graph = captured(cuda_context, session)
+        graph = captured(gpu, session)
     except AwmlDeployError as error:
         pytest.skip(f"it cannot: {error}")
-    check_replays(cuda_context, session, *graph)
+    check_replays(gpu, session, *graph)
 
 
 def captured(context: CudaContext, session: Any) -> tuple[Any, dict[str, DeviceBuffer]]:
@@ -194,19 +192,17 @@ def check_replays(context: CudaContext, session: Any, graph: Any, buffers: dict[
     graph.close()
 
 
-def test_the_device_chooses_how_many_rows_run(
-    opened: dict[str, DeviceSession], cuda_context: CudaContext
-) -> None:
+def test_the_device_chooses_how_many_rows_run(opened: dict[str, DeviceSession], gpu: CudaContext) -> None:
     session: Any = opened["linear"]
     if not session.capturable:
         pytest.skip(f"{session.backend} does not promise that it can be captured")
-    buffers = bound(cuda_context, session)
+    buffers = bound(gpu, session)
     inputs = sample_of(session.spec, 64)
     expected = session.run(inputs)["y"]
-    cuda_context.upload(buffers["x"].address, inputs["x"])
-    count = cuda_context.buffer((1,), np.uint32, fill=0)
+    gpu.upload(buffers["x"].address, inputs["x"])
+    count = gpu.buffer((1,), np.uint32, fill=0)
     limits = (16, 32, 64)
-    switch = DeviceSwitch(cuda_context, limits)
+    switch = DeviceSwitch(gpu, limits)
 
     def run(rows: int, stream: int) -> None:
         session.set_shapes({"x": (rows, 32, 9)})
@@ -214,25 +210,23 @@ def test_the_device_chooses_how_many_rows_run(
 
     for rows in limits:
         run(rows, switch.stream)
-    cuda_context.synchronize(switch.stream)
+    gpu.synchronize(switch.stream)
     branches = [lambda stream, rows=rows: run(rows, stream) for rows in limits]
-    graph = capture(cuda_context, cuda_context.stream, lambda s: switch.capture(s, count, branches))
+    graph = capture(gpu, gpu.stream, lambda s: switch.capture(s, count, branches))
     for wanted, runs in ((0, 0), (1, 16), (16, 16), (17, 32), (64, 64)):
-        cuda_context.fill(buffers["y"].address, 0, buffers["y"].size)
-        cuda_context.upload(count.address, np.array([wanted], np.uint32))
-        graph.launch(cuda_context.stream)
-        found = fetch(cuda_context, buffers["y"], largest_shape(LINEAR.outputs[0]))
+        gpu.fill(buffers["y"].address, 0, buffers["y"].size)
+        gpu.upload(count.address, np.array([wanted], np.uint32))
+        graph.launch(gpu.stream)
+        found = fetch(gpu, buffers["y"], largest_shape(LINEAR.outputs[0]))
         np.testing.assert_allclose(found[:runs], expected[:runs], rtol=1e-2, atol=1e-2)
         assert not found[runs:].any()
     graph.close()
 
 
-def test_a_closed_or_unbound_session_says_so(
-    opened: dict[str, DeviceSession], cuda_context: CudaContext
-) -> None:
+def test_a_closed_or_unbound_session_says_so(opened: dict[str, DeviceSession], gpu: CudaContext) -> None:
     session = opened["linear"]
     with pytest.raises(InferenceError, match="not bound"):
-        session.enqueue(cuda_context.stream)
+        session.enqueue(gpu.stream)
     session.close()
     with pytest.raises(InferenceError, match="closed"):
-        session.enqueue(cuda_context.stream)
+        session.enqueue(gpu.stream)
