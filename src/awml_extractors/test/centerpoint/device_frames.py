@@ -64,7 +64,7 @@ def head_of(config: CenterPointConfig, scene: str, seed: int, *, half: bool = Fa
             value[spoilt] = rng.choice(_HOSTILE, spoilt.sum())
         head["heatmap"][..., : w // 3] = np.nan
     elif scene == "empty":
-        head["heatmap"][:] = -20.0
+        head["heatmap"][:] = -200.0
     dtype = np.float16 if half else np.float32
     with np.errstate(over="ignore"):
         return {name: value.astype(dtype) for name, value in head.items()}
