@@ -83,20 +83,25 @@ __device__ inline Word least(Word kept, Word ascending) {
 }
 
 /// The 32 least places of a cell that are at least `from`, ascending by lane; NONE where there are fewer.
+///
+/// The list is nearly ascending, as blocks run nearly in order: few chunks have a place that counts.
 __device__ inline Word next_places(const Word* __restrict__ list, Word count, Word from) {
-  constexpr int AHEAD = 4;
+  constexpr int AHEAD = 8;
   const Word lane = threadIdx.x % 32;
-  Word kept = NONE;
+  Word kept = NONE, worst = NONE;
   for (Word base = 0; base < count; base += 32 * AHEAD) {
     Word loaded[AHEAD];
+#pragma unroll
     for (int i = 0; i < AHEAD; ++i) {
       const Word at = base + 32 * i + lane;
       loaded[i] = at < count ? list[at] : NONE;
     }
+#pragma unroll
     for (int i = 0; i < AHEAD; ++i) {
       const Word candidate = loaded[i] >= from ? loaded[i] : NONE;
-      const Word worst = __shfl_sync(FULL_WARP, kept, 31);
-      if (__any_sync(FULL_WARP, candidate < worst)) kept = least(kept, sorted(candidate));
+      if (!__any_sync(FULL_WARP, candidate < worst)) continue;
+      kept = least(kept, sorted(candidate));
+      worst = __shfl_sync(FULL_WARP, kept, 31);
     }
   }
   return kept;

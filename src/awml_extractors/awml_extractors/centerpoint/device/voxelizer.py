@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.errors import PointCloudError
 from awml_deploy_core.points import PointCloudFrame
-from awml_deploy_core.runtime.cuda import CudaContext, DeviceSpan, KernelModule, KernelSource
+from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, DeviceSpan, KernelModule, KernelSource
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.clouds import DeviceClouds
 from awml_extractors.centerpoint.device.constants import (
@@ -95,7 +95,11 @@ class DeviceVoxelizer:
         """uint32 [1]: pillars of the frame."""
         self.clouds = DeviceClouds(context, config, _STAGING_BYTES)
         """The clouds on the device."""
-        self._launches = self._bind(load, feature_dtype)
+        self.steps: dict[str, Callable[[int], None]] = {
+            "header": self._send_header,
+            **{launch.kernel.name: launch.enqueue for launch in self._bind(load, feature_dtype)},
+        }
+        """What :meth:`enqueue` puts on a stream, in order, by name, for who measures it."""
 
     def upload(self, stream: int, frame: PointCloudFrame) -> None:
         """Send what the device does not have of a frame, and describe the frame for :meth:`enqueue`.
@@ -119,9 +123,8 @@ class DeviceVoxelizer:
 
     def enqueue(self, stream: int) -> None:
         """Voxelise and decorate the frame that was uploaded: one small copy and four kernels."""
-        self._context.copy(self._frame.address, self._header.address, self._header.size, stream)
-        for launch in self._launches:
-            launch.enqueue(stream)
+        for step in self.steps.values():
+            step(stream)
 
     def counts(self, counters: npt.NDArray[Any]) -> PillarCounts:
         """What became of the points of the frame that was uploaded last.
@@ -132,7 +135,10 @@ class DeviceVoxelizer:
         """
         return counts_of(self._points_in, counters.view(COUNTERS).reshape(-1)[0])
 
-    def _bind(self, load: LoadModule, dtype: np.dtype[np.generic]) -> tuple[Any, ...]:
+    def _send_header(self, stream: int) -> None:
+        self._context.copy(self._frame.address, self._header.address, self._header.size, stream)
+
+    def _bind(self, load: LoadModule, dtype: np.dtype[np.generic]) -> tuple[BoundKernel, ...]:
         context, config, sizes = self._context, self._config, self._sizes
         nx, ny = config.grid_size
         capacity = max(sizes.max_points, 1)
