@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda_emulation import EmulatedContext
-from device_frames import SCENES, assert_same_frame, config_of, head_of, on_cpu, on_device
+from decoder_frames import SCENES, assert_same_frame, config_of, head_of, on_cpu, on_device
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,1 +1,1 @@
-"""CenterPoint's frame on the GPU."""
+"""The frame on the GPU: CUDA kernels and what enqueues them."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ParameterError, TensorMismatchError
 from awml_deploy_core.runtime.cuda import (
+    BoundKernel,
     CudaContext,
     DeviceBuffer,
     DeviceSpan,
@@ -34,6 +36,7 @@ _MOST_BOXES = 32768
 _KERNELS = Path(__file__).parent / "kernels"
 _LISTED, _CELLS_OF_BLOCK, _KEYS_OF_BLOCK, _MOST_BLOCKS = 32, 1024, 32, 1024
 _COUNTERS, _HEADER = 4, 4
+_DECODING = 3
 _MOST_BINDINGS = 16
 """Sets of addresses whose launches are kept."""
 
@@ -115,7 +118,7 @@ class DeviceDecoder:
         self._max_boxes = max_boxes
         self._half = half
         self._heads: dict[str, int] = {}
-        self._launches: dict[tuple[int, ...], list[Any]] = {}
+        self._launches: dict[tuple[int, ...], list[BoundKernel]] = {}
         self._parameters = context.buffer((ctypes.sizeof(Parameters),), np.uint8)
         self._buffers: dict[str, DeviceBuffer] = {
             "counters": context.buffer((_COUNTERS,), np.int32),
@@ -162,14 +165,25 @@ class DeviceDecoder:
         Raises:
             TensorMismatchError: An output is missing.
         """
+        for stage in self.bind(head_addresses, pillars=pillars):
+            stage(stream)
+
+    def bind(
+        self, head_addresses: Mapping[str, int], *, pillars: int = 0
+    ) -> tuple[Callable[[int], None], Callable[[int], None]]:
+        """Decoding and suppression of a frame, each to be put on a stream, one after the other.
+
+        Arguments and errors are those of :meth:`enqueue`; :meth:`results` then takes these addresses.
+        """
         self._heads = self._addresses(head_addresses)
         key = (*self._heads.values(), pillars)
         if key not in self._launches:
             if len(self._launches) == _MOST_BINDINGS:
                 self._launches.clear()
             self._launches[key] = self._bind(pillars)
-        for launch in self._launches[key]:
-            launch.enqueue(stream)
+        launches = self._launches[key]
+        decode, suppress_ = launches[:_DECODING], launches[_DECODING:]
+        return partial(_enqueue_all, decode), partial(_enqueue_all, suppress_)
 
     def results(self, head_addresses: Mapping[str, int] | None = None) -> DecodedFrame:
         """The frame that ran last, after its stream was synchronised.
@@ -211,8 +225,8 @@ class DeviceDecoder:
         detections = suppress(decoded.detections, self._options)
         return DecodedFrame(detections, len(decoded.detections), decoded.non_finite, candidates, True)
 
-    def _bind(self, pillars: int) -> list[Any]:
-        """The launches of a frame, in order."""
+    def _bind(self, pillars: int) -> list[BoundKernel]:
+        """The launches of a frame, in order: :data:`_DECODING` of decoding, then those of suppression."""
         room, classes = self._max_boxes, len(self._config.class_names)
         width, height = self._config.output_size
         element = 2 if self._half else 4
@@ -268,6 +282,11 @@ class DeviceDecoder:
                 *(*common, "rows", "apart", "dropped", "chosen", "header", "out"),
             ),
         ]
+
+
+def _enqueue_all(launches: Sequence[BoundKernel], stream: int) -> None:
+    for launch in launches:
+        launch.enqueue(stream)
 
 
 def _blocks(count: int, size: int) -> int:

@@ -83,7 +83,7 @@ __device__ inline Word least(Word kept, Word ascending) {
 }
 
 /// The 32 least places of a cell that are at least `from`, ascending by lane; NONE where there are fewer.
-__device__ inline Word next_places(const Word* list, Word count, Word from) {
+__device__ inline Word next_places(const Word* __restrict__ list, Word count, Word from) {
   constexpr int AHEAD = 4;
   const Word lane = threadIdx.x % 32;
   Word kept = NONE;
@@ -169,8 +169,9 @@ __device__ inline void fill_offsets(float* values, int cell, Word stored) {
 /// features [ROWS, MAX_POINTS, CHANNELS]; num_points [ROWS]: filled slots, zero in padding rows;
 /// written [ROWS]: slots that are not zero, of the last frame and then of this one.
 extern "C" __global__ void __launch_bounds__(32 * WARPS) decorate_pillars(
-    const Frame* frame, const float4* points, const float* intensities, const int* occupied, const Word* list,
-    Cell* grid, Feature* features, int* num_points, int* written) {
+    const Frame* __restrict__ frame, const float4* __restrict__ points, const float* __restrict__ intensities,
+    const int* __restrict__ occupied, const Word* __restrict__ list, Cell* grid, Feature* __restrict__ features,
+    int* __restrict__ num_points, int* __restrict__ written) {
   __shared__ float rows[WARPS][ROW];
   const Word lane = threadIdx.x % 32;
   const Word pillars = frame->counters.pillars, occupied_cells = frame->counters.cells;

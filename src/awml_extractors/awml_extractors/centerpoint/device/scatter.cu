@@ -24,7 +24,7 @@ struct __align__(PIECE * sizeof(Value)) Piece {
 ///
 /// pillars [1]; coordinates [pillars]: distinct y, x; owners: row of the pillar plus one.
 extern "C" __global__ void __launch_bounds__(THREADS) claim_cells(
-    const Word* pillars, const int2* coordinates, Word* owners) {
+    const Word* __restrict__ pillars, const int2* __restrict__ coordinates, Word* __restrict__ owners) {
   const Word count = *pillars;
   for (Word row = blockIdx.x * THREADS + threadIdx.x; row < count; row += gridDim.x * THREADS) {
     owners[coordinates[row].x * NX + coordinates[row].y] = row + 1;
@@ -35,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) claim_cells(
 ///
 /// features [rows, FEATURES]; canvas [FEATURES, NY, NX].
 extern "C" __global__ void __launch_bounds__(THREADS) fill_canvas(
-    const Value* features, Word* owners, Value* canvas) {
+    const Value* __restrict__ features, Word* __restrict__ owners, Value* __restrict__ canvas) {
   constexpr Word CELLS = NX * NY;
   const Word cell = blockIdx.x * THREADS + threadIdx.x;
   if (cell >= CELLS) return;

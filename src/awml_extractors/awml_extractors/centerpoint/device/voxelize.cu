@@ -49,7 +49,8 @@ __device__ inline int cell_of(float4 p) {
 /// points [capacity] x, y, z, time lag; intensities [capacity]; cells [capacity]; arrivals [capacity]:
 /// how many points of its cell came before it in this run, whatever their order; grid [NY * NX].
 extern "C" __global__ void __launch_bounds__(PLACE_THREADS) place_points(
-    Frame* frame, float4* points, float* intensities, int* cells, Word* arrivals, Cell* grid) {
+    Frame* frame, float4* __restrict__ points, float* __restrict__ intensities, int* __restrict__ cells,
+    Word* __restrict__ arrivals, Cell* grid) {
   __shared__ Word finite_points, points_in_range;
   if (threadIdx.x == 0) finite_points = points_in_range = 0;
   __syncthreads();
@@ -125,7 +126,7 @@ __device__ inline Word sum_before(Word value, Word* warp_sums, Word* total) {
 ///
 /// firsts [capacity / TILE, rounded up]: first points of cells in each tile.
 extern "C" __global__ void __launch_bounds__(TILE) open_cells(
-    Frame* frame, const int* cells, Cell* grid, Word* firsts) {
+    Frame* frame, const int* __restrict__ cells, Cell* grid, Word* __restrict__ firsts) {
   __shared__ Word warp_sums[TILE_WARPS], part;
   const Word count = frame->points;
   for (Word tile = blockIdx.x; (Long)tile * TILE < count; tile += gridDim.x) {
@@ -150,8 +151,9 @@ extern "C" __global__ void __launch_bounds__(TILE) open_cells(
 /// occupied [cells]: cell of every pillar, then of every dropped one; coordinates [MAX_VOXELS]: y, x;
 /// list [capacity]: places of points, those of a cell side by side.
 extern "C" __global__ void __launch_bounds__(TILE) number_pillars(
-    Frame* frame, const int* cells, const Word* arrivals, const Cell* grid, const Word* firsts, int* occupied,
-    int2* coordinates, Word* list) {
+    Frame* frame, const int* __restrict__ cells, const Word* __restrict__ arrivals,
+    const Cell* __restrict__ grid, const Word* __restrict__ firsts, int* __restrict__ occupied,
+    int2* __restrict__ coordinates, Word* __restrict__ list) {
   __shared__ Word warp_sums[TILE_WARPS], truncated_points, dropped_points;
   if (threadIdx.x == 0) truncated_points = dropped_points = 0;
   const Word count = frame->points;
