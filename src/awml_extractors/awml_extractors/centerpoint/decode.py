@@ -23,17 +23,17 @@ from awml_deploy_core.errors import TensorMismatchError
 from awml_extractors.centerpoint.arithmetic import sigmoid_of
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.convention import decode_size, decode_yaw
-from awml_extractors.centerpoint.jit import kernel, read_only, tuple_of, writable
+from awml_extractors.centerpoint.jit import inlined, kernel, read_only, tuple_of, writable
 from awml_extractors.centerpoint.options import PostprocessOptions
 
 Map = npt.NDArray[np.float32]
 
 BLOCK = 512
-_SATURATION = 9.0
+_SATURATION = np.float32(9.0)
 """Logit above which logits more than the margin apart may have the same float32 sigmoid."""
-_SUBNORMAL = -80.0
+_SUBNORMAL = np.float32(-80.0)
 """Logit below which the same holds, as the float32 sigmoid loses its precision."""
-_MARGIN = 1e-3
+_MARGIN = np.float32(1e-3)
 """Logits this much below a threshold are looked at too, so that rounding cannot lose a cell."""
 
 _MAP = read_only(types.float32, 2)
@@ -123,7 +123,12 @@ def logit_floor(threshold: float) -> np.float32:
 
 def tie_floor(logit: float) -> np.float32:
     """A logit below which the float32 sigmoid is certainly less than that of ``logit``."""
-    return np.float32(min(logit, _SATURATION) - _MARGIN if logit >= _SUBNORMAL else -np.inf)
+    return np.float32(_tie_floor(np.float32(logit)))
+
+
+@inlined
+def _tie_floor(logit: Any) -> Any:
+    return min(logit, _SATURATION) - _MARGIN if logit >= _SUBNORMAL else np.float32(-np.inf)
 
 
 @kernel(_MAP, types.float32, writable(types.float32), writable(types.int32))
@@ -179,13 +184,20 @@ def _select(
     kept = 0
     for k in range(count):
         cell = cells[k]
+        best = np.float32(-np.inf)
+        for channel in range(len(heatmap)):
+            logit = heatmap[channel, cell]
+            best = logit if logit > best else best
+        floor = _tie_floor(best)
         label = -1
         score = np.float32(-1)
         for channel in range(len(heatmap)):
-            value = sigmoid_of(heatmap[channel, cell])
-            if value > score:
-                label = channel
-                score = value
+            logit = heatmap[channel, cell]
+            if logit >= floor:
+                value = sigmoid_of(logit)
+                if value > score:
+                    label = channel
+                    score = value
         x = step_x * (np.float32(cell % width) + reg[0, cell]) + min_x
         y = step_y * (np.float32(cell // width) + reg[1, cell]) + min_y
         distance = np.sqrt(x * x + y * y)

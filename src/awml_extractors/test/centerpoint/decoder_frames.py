@@ -53,11 +53,12 @@ def head_of(config: CenterPointConfig, scene: str, seed: int, *, half: bool = Fa
         for axis, index in enumerate((columns, rows)):
             target = places + rng.uniform(0, 1, (h, w)) * spread / 0.5
             head["reg"][0, axis] = target - index + (w, h)[axis] // 2
-        head["dim"] *= 0.3
+        # Unions on both sides of the least one that counts.
+        head["dim"] = rng.choice([-3.0, -2.3, 0.3], head["dim"].shape) + 0.1 * head["dim"]
     elif scene == "saturated":
         head["heatmap"] = rng.choice([9.0, 9.0005, 16.0, 17.0, 18.0, 40.0, 200.0], head["heatmap"].shape)
     elif scene == "subnormal":
-        head["heatmap"] = rng.uniform(-104.5, -86.0, head["heatmap"].shape)
+        head["heatmap"] = rng.uniform(-104.5, -101.0, head["heatmap"].shape)
     elif scene == "broken":
         for value in head.values():
             spoilt = rng.random(value.shape) < 0.1

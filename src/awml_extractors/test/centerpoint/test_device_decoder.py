@@ -117,6 +117,36 @@ def test_a_box_with_more_near_it_than_are_listed_waits_for_all_of_them() -> None
     assert_same_frame(found, on_cpu(config, options, head))
 
 
+def test_the_first_box_beyond_the_list_counts() -> None:
+    """One kept, 32 that it suppresses, one apart from those, and one that only the last suppresses."""
+    config = config_of(48, 4)
+    head = head_of(config, "empty", 0)
+    xs = [0.0, *[0.9] * 32, 2.5, 1.7]
+    for cell, x in enumerate(xs):
+        head["heatmap"][0, 0, 0, cell] = 5.0 - 0.1 * cell
+        head["reg"][0, :, 0, cell] = (x / 0.5 - cell + 24, 2.0)
+        head["rot"][0, :, 0, cell] = (1.0, 0.0)
+    options = PostprocessOptions(circle_nms_dist_threshold=1.0, iou_nms_search_distance_2d=0.0)
+    context, decoder = decoder_of(config, options, 64)
+    found = on_device(context, decoder, head)
+    np.testing.assert_array_equal(found.detections.centers[:, 0], np.array([0.0, 2.5], np.float32))
+    assert_same_frame(found, on_cpu(config, options, head))
+
+
+def test_of_broken_boxes_those_count_that_are_among_the_best() -> None:
+    config = config_of(16, 16)
+    head = head_of(config, "broken", 0)
+    context, decoder = decoder_of(config, PostprocessOptions(), 1024)
+    lost = set()
+    for best in range(1, 40):
+        options = PostprocessOptions(decoder="mmdet3d", mmdet3d_pre_max=best, mmdet3d_score_threshold=0.0)
+        decoder.set_options(options)
+        found = on_device(context, decoder, head)
+        assert_same_frame(found, on_cpu(config, options, head))
+        lost.add(found.boxes_non_finite)
+    assert len(lost) > 5
+
+
 def test_options_change_between_frames_without_another_launch() -> None:
     config = config_of(20, 20)
     head = head_of(config, "noise", 3)
