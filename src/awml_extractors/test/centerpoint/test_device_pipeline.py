@@ -5,6 +5,8 @@ Kernels run emulated on the CPU, and on a GPU where there is one.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -187,3 +189,13 @@ def test_sizes_of_the_encoder_cover_every_number_of_rows(least: int, most: int) 
     assert list(sizes) == sorted(set(sizes))
     assert sizes[-1] == most
     assert sizes[0] >= least
+
+
+def test_the_vehicle_path_imports_neither_torch_nor_onnx() -> None:
+    code = (
+        "import sys, awml_extractors.centerpoint.device.pipeline\n"
+        "import awml_deploy_core.runtime.onnxruntime_backend, awml_deploy_core.runtime.tensorrt_backend\n"
+        "print(sorted({'torch', 'onnx', 'cuda.bindings.driver'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
