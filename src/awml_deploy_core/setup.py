@@ -8,7 +8,7 @@ setup(
     description="Model-agnostic deployment of trained detectors",
     license="Apache-2.0",
     packages=find_packages(exclude=["test", "test.*"]),
-    package_data={PACKAGE: ["py.typed"]},
+    package_data={PACKAGE: ["py.typed", "runtime/cuda/*.cu"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -9,7 +9,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(exclude=["test", "test.*"]),
     package_data={
-        PACKAGE: ["py.typed", "centerpoint/device/kernels/*.cu", "centerpoint/device/kernels/*.cuh"]
+        PACKAGE: ["py.typed", *(f"centerpoint/device/{each}" for each in ("*.cu*", "kernels/*.cu*"))]
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),

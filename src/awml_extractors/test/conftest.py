@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import BackendUnavailableError, MissingDependencyError
 from awml_deploy_core.runtime.cuda import CudaContext
 
 DEFAULT_ASSETS = Path(__file__).resolve().parents[4] / "shared" / "assets"
@@ -35,10 +35,10 @@ def photographs() -> tuple[Path, ...]:
 
 @pytest.fixture
 def gpu() -> Iterator[CudaContext]:
-    """The first GPU; a test that asks for it is skipped where there is none."""
+    """The first GPU; without one the test is skipped with the reason."""
     try:
-        context = CudaContext(DeviceSpec("cuda", 0))
-    except AwmlDeployError as error:
+        context = CudaContext(DeviceSpec("cuda"))
+    except (BackendUnavailableError, MissingDependencyError) as error:
         pytest.skip(f"needs a GPU: {error}")
     yield context
     context.close()

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.runtime.cuda import (
     CudaContext,
     DeviceBuffer,
@@ -36,6 +37,7 @@ class EmulatedContext:
 
     stream = 0
     arch = "emulated"
+    device = DeviceSpec("cuda")
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
@@ -101,6 +103,22 @@ class EmulatedContext:
 
     def fill(self, address: int, value: int, size: int, stream: int | None = None) -> None:
         ctypes.memset(address, value, size)
+
+    def create_event(self) -> int:
+        """Events have no time here."""
+        return 0
+
+    def record(self, event: int, stream: int | None = None, *, captured: bool = False) -> None:
+        pass
+
+    def elapsed_ms(self, start: int, end: int) -> float:
+        return 0.0
+
+    def activate(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
     def synchronize(self, stream: int | None = None) -> None:
         pass

@@ -100,6 +100,11 @@ class CudaContext:
         return self._stream
 
     @property
+    def handle(self) -> Any:
+        """Of the primary context."""
+        return self._context
+
+    @property
     def arch(self) -> str:
         """The GPU's architecture as compilers name it, e.g. ``sm_90``."""
         names = ("COMPUTE_CAPABILITY_MAJOR", "COMPUTE_CAPABILITY_MINOR")

@@ -59,7 +59,7 @@ class CudaDriver:
         self.name = name
 
     def call(self, function: str, *arguments: Any) -> Any:
-        """Call a function of the driver; what it returns beside the code, if anything.
+        """Call a function of the driver; what it returns beside the code: one value, a tuple, or None.
 
         Raises:
             DeviceError: The device has no memory left.
@@ -76,6 +76,8 @@ class CudaDriver:
             ) from error
         if int(code):
             raise self.failure(code, function)
+        if len(result) > 1:
+            return tuple(result)
         return result[0] if result else None
 
     def failure(self, code: Any, function: str, subject: str = "") -> AwmlDeployError:

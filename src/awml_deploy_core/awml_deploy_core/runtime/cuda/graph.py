@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from awml_deploy_core.runtime.cuda.context import CudaContext
 
-_THREAD_LOCAL = "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL"
+THREAD_LOCAL = "CU_STREAM_CAPTURE_MODE_THREAD_LOCAL"
 """What other threads do with the device, e.g. allocate, does not break the capture."""
 
 
@@ -45,7 +45,7 @@ def capture(context: CudaContext, stream: int, enqueue: Callable[[int], None]) -
         AwmlDeployError: As ``enqueue``.
     """
     driver = context.driver
-    mode = getattr(driver.api.CUstreamCaptureMode, _THREAD_LOCAL)
+    mode = getattr(driver.api.CUstreamCaptureMode, THREAD_LOCAL)
     driver.call("cuStreamBeginCapture", stream, mode)
     try:
         enqueue(stream)

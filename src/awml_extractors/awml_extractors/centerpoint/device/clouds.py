@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from awml_deploy_core.points import PointColumns, Sweep
+from awml_deploy_core.points import CloudIdentity, PointColumns, Sweep
 from awml_deploy_core.runtime.cuda import CudaContext, PinnedBuffer
 from awml_deploy_core.runtime.cuda.memory import array_at
 from awml_extractors.centerpoint.config import CenterPointConfig
@@ -25,8 +25,8 @@ _ALIGNMENT = 16
 
 @dataclass(frozen=True, eq=False)
 class _Resident:
-    columns: PointColumns
-    """Kept, so that no other object can have its identity."""
+    identity: CloudIdentity
+    """Kept, so that no other cloud can have its address."""
     cloud: CloudOnDevice
     block: _Block
 
@@ -40,8 +40,8 @@ class _Block:
 class DeviceClouds:
     """Keeps the clouds of the last frame on the device.
 
-    A past sweep whose :class:`~awml_deploy_core.points.PointColumns` is the very object of an earlier
-    frame is not sent again; the first sweep of a frame always is. Device memory comes in blocks
+    A past sweep with the :class:`~awml_deploy_core.points.CloudIdentity` of a cloud of the last frame
+    is not sent again; the first sweep of a frame always is. Device memory comes in blocks
     of powers of two that are used again, so a steady stream of clouds allocates nothing.
 
     Columns that are views of one buffer are sent as that buffer's bytes, whatever its layout;
@@ -81,16 +81,16 @@ class DeviceClouds:
         needed = [
             needed_columns(position, sweep.columns, self._config) for position, sweep in enumerate(sweeps)
         ]
-        current = id(sweeps[0].columns) if sweeps else 0
-        wanted = {id(sweep.columns) for sweep in sweeps} - {current}
+        current = id(sweeps[0].columns.identity) if sweeps else 0
+        wanted = {id(sweep.columns.identity) for sweep in sweeps} - {current}
         for key in [key for key in self._resident if key not in wanted]:
             self._free.append(self._resident.pop(key).block)
         self._staged = 0
         for sweep, columns in zip(sweeps, needed, strict=True):
-            key = id(sweep.columns)
+            key = id(sweep.columns.identity)
             if key not in self._resident:
                 self._resident[key] = self._send(stream, sweep.columns, columns)
-        return [self._resident[id(sweep.columns)].cloud for sweep in sweeps]
+        return [self._resident[id(sweep.columns.identity)].cloud for sweep in sweeps]
 
     def _send(self, stream: int, cloud: PointColumns, columns: Mapping[str, npt.NDArray[Any]]) -> _Resident:
         span = span_of(columns)
@@ -98,7 +98,7 @@ class DeviceClouds:
             step, offsets, types = packed_layout(len(columns))
             block = self._take(len(cloud) * step)
             self._send_records(stream, block.address, step, columns)
-            return _Resident(cloud, CloudOnDevice(block.address, step, offsets, types), block)
+            return _Resident(cloud.identity, CloudOnDevice(block.address, step, offsets, types), block)
         # What is aligned in host memory is so on the device.
         lead = span.address % _ALIGNMENT
         block = self._take(lead + span.size)
@@ -111,7 +111,7 @@ class DeviceClouds:
                 part = source[start : start + _CHUNK]
                 self._stage(stream, len(part))[:] = part
                 self._flush(stream, address + start, len(part))
-        return _Resident(cloud, CloudOnDevice(address, span.step, span.offsets, span.types), block)
+        return _Resident(cloud.identity, CloudOnDevice(address, span.step, span.offsets, span.types), block)
 
     def _is_pinned(self, span: RecordSpan) -> bool:
         return any(

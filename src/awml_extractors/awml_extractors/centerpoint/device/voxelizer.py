@@ -19,7 +19,7 @@ from awml_extractors.centerpoint.device.constants import (
     decoration_warps,
     frame_source,
 )
-from awml_extractors.centerpoint.device.frame_header import COUNTERS, counts_of, header_dtype, write_header
+from awml_extractors.centerpoint.device.frame_header import COUNTERS, HeaderWriter, counts_of, header_dtype
 from awml_extractors.centerpoint.pillars import PillarCounts
 from awml_extractors.centerpoint.sweep_columns import check_sweep
 
@@ -75,7 +75,6 @@ class DeviceVoxelizer:
         self._context = context
         self._config = config
         self._sizes = FrameSizes.of(config, max_points, max_sweeps, max_voxels, min_rows)
-        self._interleaved = config.point_order == "interleaved"
         self._points_in = 0
         feature_dtype = check_dtype(dtype)
         rows, slots = self._sizes.rows, config.max_points_per_voxel
@@ -87,6 +86,7 @@ class DeviceVoxelizer:
         """int32 [rows]: points stored in each pillar, 0 in padding rows."""
         layout = header_dtype(self._sizes)
         self._header = context.pinned((1,), layout)
+        self._writer = HeaderWriter(self._header.array, config.point_order == "interleaved")
         self._frame = context.buffer((1,), layout, fill=0)
         offset = (layout.fields or {})["counters"][1]
         self.counters = DeviceSpan(self._frame.address + offset, COUNTERS.itemsize)
@@ -120,7 +120,7 @@ class DeviceVoxelizer:
             if found > most:
                 raise PointCloudError("frame", f"too many {name}", got=found, expected=f"at most {most}")
         clouds = self.clouds.place(stream, frame.sweeps)
-        write_header(self._header.array, frame.sweeps, clouds, self._interleaved)
+        self._writer.write(frame.sweeps, clouds)
         self._points_in = frame.num_points
 
     def enqueue(self, stream: int) -> None:
