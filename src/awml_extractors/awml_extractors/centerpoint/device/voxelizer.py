@@ -30,6 +30,8 @@ _TILE = 512
 _CELL_BYTES = 16
 """``PLACE_THREADS`` and ``TILE`` of voxelize.cu, and the size of ``Cell``."""
 _THREADS_OF_A_MULTIPROCESSOR = 2048
+_DECORATING_THREADS = 1536
+"""Those that find room on a multiprocessor with the registers of decorate.cu."""
 _STAGING_BYTES = 16 << 20
 
 
@@ -152,10 +154,14 @@ class DeviceVoxelizer:
         written = context.buffer((sizes.rows,), np.int32, fill=0)
         voxelize = load(context, frame_source("voxelize.cu", config, sizes, dtype))
         decorate = load(context, frame_source("decorate.cu", config, sizes, dtype))
-        resident = _THREADS_OF_A_MULTIPROCESSOR * context.attribute("MULTIPROCESSOR_COUNT")
+        processors = context.attribute("MULTIPROCESSOR_COUNT")
+        resident = _THREADS_OF_A_MULTIPROCESSOR * processors
         place_blocks = min(-(-capacity // _PLACE_THREADS), resident // _PLACE_THREADS)
         tile_blocks = min(tiles, resident // _TILE)
         warps = decoration_warps(config)
+        decorate_blocks = min(-(-sizes.rows // warps), processors * _DECORATING_THREADS // (32 * warps))
+        # What was filled has to be so on every stream.
+        context.synchronize()
         return (
             voxelize.kernel("place_points").bind(
                 place_blocks, _PLACE_THREADS, (self._frame, points, intensities, cells, arrivals, grid)
@@ -167,7 +173,7 @@ class DeviceVoxelizer:
                 (self._frame, cells, arrivals, grid, firsts, occupied, self.coordinates, places),
             ),
             decorate.kernel("decorate_pillars").bind(
-                -(-sizes.rows // warps),
+                decorate_blocks,
                 32 * warps,
                 (
                     *(self._frame, points, intensities, occupied, places, grid),
