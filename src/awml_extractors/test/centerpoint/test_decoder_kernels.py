@@ -8,7 +8,7 @@ import pytest
 from arithmetic_kernels import write_source
 
 from awml_deploy_core.runtime.cuda import KernelSource, compile_kernels
-from awml_extractors.centerpoint.device.decoder import kernel_sources
+from awml_extractors.centerpoint.device.decoder_launches import kernel_sources
 
 pytest.importorskip("cuda.bindings.nvrtc")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from arithmetic_kernels import arguments_of, write_source
-from device_frames import SCENES, assert_same_frame, config_of, head_of, on_cpu, on_device, uploaded
+from decoder_frames import SCENES, assert_same_frame, config_of, head_of, on_cpu, on_device, uploaded
 from test_arithmetic import ON_CPU, assert_same_bits
 
 from awml_deploy_core.device import DeviceSpec
