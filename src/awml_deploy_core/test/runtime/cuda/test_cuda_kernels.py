@@ -14,6 +14,7 @@ from awml_deploy_core.runtime.cuda.kernels import (
     compile_kernels,
     supported_architectures,
 )
+from awml_deploy_core.runtime.cuda.switch import SOURCE as CHOICE
 
 pytest.importorskip("cuda.bindings.nvrtc")
 
@@ -83,3 +84,8 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert cache_folder() == tmp_path / "awml_deploy"
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "mine"))
     assert cache_folder() == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("arch", supported_architectures())
+def test_the_choice_of_a_branch_compiles_for_every_architecture(arch: str, tmp_path: Path) -> None:
+    assert compile_kernels(CHOICE, arch, cache=tmp_path)
