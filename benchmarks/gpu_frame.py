@@ -170,7 +170,11 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, frames, tests and backends")
     parser.add_argument("--json", type=Path, help="where the result goes; printed otherwise")
     options = parser.parse_args()
-    context = CudaContext(DeviceSpec("cuda"))
+    try:
+        context = CudaContext(DeviceSpec("cuda"))
+    except AwmlDeployError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
     now = datetime.datetime.now(datetime.timezone.utc)
     result: dict[str, Any] = {
         "time": now.isoformat(timespec="seconds"),
