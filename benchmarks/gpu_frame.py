@@ -48,13 +48,14 @@ TESTS = (
         f"src/awml_extractors/test/centerpoint/{name}"
         for name in (
             "test_device_pipeline.py",
+            "test_device_graph.py",
             "test_device_voxelizer_cuda.py",
             "test_device_decoder_cuda.py",
             "test_cuda_parity.py",
         )
     ),
 )
-QUICK_TESTS = (*TESTS[:2],)
+QUICK_TESTS = TESTS[:3]
 SANITIZED = ("src/awml_extractors/test/centerpoint/test_device_pipeline.py",)
 
 
