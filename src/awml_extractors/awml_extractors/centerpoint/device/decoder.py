@@ -111,7 +111,9 @@ class DeviceDecoder:
             ParameterError: More distance bins than the kernels take; the options stay as they were.
         """
         block = parameters_of(self._config, options, self._max_boxes)
-        self._context.upload(self._memory.device["parameters"].address, np.frombuffer(block, np.uint8))
+        self._context.upload(
+            self._memory.device["parameters"].address, np.frombuffer(bytes(block), np.uint8)
+        )
         self._context.synchronize()
         self._options = options
 
