@@ -48,13 +48,14 @@ TESTS = (
         f"src/awml_extractors/test/centerpoint/{name}"
         for name in (
             "test_device_pipeline.py",
+            "test_device_graph.py",
             "test_device_voxelizer_cuda.py",
             "test_device_decoder_cuda.py",
             "test_cuda_parity.py",
         )
     ),
 )
-QUICK_TESTS = (*TESTS[:2],)
+QUICK_TESTS = TESTS[:3]
 SANITIZED = ("src/awml_extractors/test/centerpoint/test_device_pipeline.py",)
 
 
@@ -170,7 +171,11 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, frames, tests and backends")
     parser.add_argument("--json", type=Path, help="where the result goes; printed otherwise")
     options = parser.parse_args()
-    context = CudaContext(DeviceSpec("cuda"))
+    try:
+        context = CudaContext(DeviceSpec("cuda"))
+    except AwmlDeployError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
     now = datetime.datetime.now(datetime.timezone.utc)
     result: dict[str, Any] = {
         "time": now.isoformat(timespec="seconds"),

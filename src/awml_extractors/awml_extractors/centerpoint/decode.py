@@ -117,18 +117,17 @@ def logit_floor(threshold: float) -> np.float32:
     """A logit below which the float32 sigmoid is certainly less than ``threshold``."""
     if threshold <= 0.0:
         return np.float32(-np.inf)
-    logit = np.log(threshold / (1.0 - threshold)) if threshold < 1.0 else np.inf
-    return tie_floor(logit)
+    return tie_floor(float(np.log(threshold / (1.0 - threshold))) if threshold < 1.0 else np.inf)
 
 
 def tie_floor(logit: float) -> np.float32:
     """A logit below which the float32 sigmoid is certainly less than that of ``logit``."""
-    return np.float32(_tie_floor(np.float32(logit)))
+    if logit < _SUBNORMAL:
+        return np.float32(-np.inf)
+    return np.float32(min(np.float32(logit), _SATURATION) - _MARGIN)
 
 
-@inlined
-def _tie_floor(logit: Any) -> Any:
-    return min(logit, _SATURATION) - _MARGIN if logit >= _SUBNORMAL else np.float32(-np.inf)
+_tie_floor: Any = inlined(tie_floor)
 
 
 @kernel(_MAP, types.float32, writable(types.float32), writable(types.int32))

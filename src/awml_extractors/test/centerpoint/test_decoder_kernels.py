@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from arithmetic_kernels import write_source
+from device_functions import write_source
 
-from awml_deploy_core.runtime.cuda import KernelSource, compile_kernels
-from awml_extractors.centerpoint.device.decoder import kernel_sources
+from awml_deploy_core.runtime.cuda import compile_kernels
+from awml_extractors.centerpoint.device.decoder_launches import kernel_sources
 
 pytest.importorskip("cuda.bindings.nvrtc")
 
@@ -23,5 +23,5 @@ def test_compiles(arch: str, tmp_path: Path) -> None:
 
 def test_compiles_for_float16_and_another_number_of_classes(tmp_path: Path) -> None:
     decode, _ = kernel_sources(10, half=True)
-    for source in (decode, KernelSource(write_source(tmp_path))):
+    for source in (decode, write_source(tmp_path)):
         assert compile_kernels(source, "sm_87", cache=tmp_path)[:4] == b"\x7fELF"

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from arithmetic_kernels import arguments_of, write_source
-from device_frames import SCENES, assert_same_frame, config_of, head_of, on_cpu, on_device, uploaded
-from test_arithmetic import ON_CPU, assert_same_bits
+from decoder_frames import SCENES, assert_same_frame, config_of, head_of, on_cpu, on_device, uploaded
+from device_functions import ON_CPU, arguments_of, assert_same_bits, write_source
 
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import BackendUnavailableError, MissingDependencyError
-from awml_deploy_core.runtime.cuda import CudaContext, KernelModule, KernelSource, capture
+from awml_deploy_core.runtime.cuda import CudaContext, KernelModule, capture
 from awml_extractors.centerpoint.device.decoder import DeviceDecoder
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -38,8 +37,8 @@ def context() -> Iterator[CudaContext]:
     opened.close()
 
 
-def test_the_written_sequences_give_the_same_bits(context: CudaContext, tmp_path: Path) -> None:
-    module = KernelModule(context, KernelSource(write_source(tmp_path)))
+def test_every_function_gives_the_same_bits(context: CudaContext, tmp_path: Path) -> None:
+    module = KernelModule(context, write_source(tmp_path))
     for name, arguments in arguments_of(200_000, 1).items():
         expected = ON_CPU[name](*arguments)
         memory = [context.buffer(value.shape, value.dtype) for value in arguments]

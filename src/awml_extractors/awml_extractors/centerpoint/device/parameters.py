@@ -90,7 +90,8 @@ def parameters_of(config: CenterPointConfig, options: PostprocessOptions, capaci
         block.decoder = 1
         block.floor = logit_floor(float(np.float32(options.mmdet3d_score_threshold)))
         block.least_score = options.mmdet3d_score_threshold
-        block.near_squared = options.mmdet3d_min_radius
+        # A squared distance equal to the radius is near too.
+        block.near_squared = np.nextafter(np.float32(options.mmdet3d_min_radius), np.float32(np.inf))
         block.best = min(options.mmdet3d_pre_max, capacity)
         block.most = min(options.mmdet3d_post_max, capacity)
         return block

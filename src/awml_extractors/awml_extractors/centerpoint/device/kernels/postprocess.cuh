@@ -16,7 +16,7 @@ struct Parameters {
   double overlap;         // IoU above which a box is suppressed
   float floor;            // no logit below it reaches a threshold
   float least_score;      // mmdet3d: to be exceeded
-  float near_squared;     // [m^2], of circle suppression
+  float near_squared;     // [m^2], of circle suppression: what is below it is near
   float step_x, step_y;   // autoware: size of a cell [m]
   float factor, voxel_x, voxel_y;  // mmdet3d: their product is the size of a cell
   float min_x, min_y;     // [m]

@@ -7,33 +7,48 @@
 
 constexpr int kListed = 32;  // boxes near a box that are listed; of more all are looked at again
 constexpr int kLoadedAtOnce = 4;
+constexpr int kBoxesOfWarp = 4;
 
 __device__ __forceinline__ bool are_near(const Parameters& p, float2 a, float2 b) {
   const float dx = a.x - b.x, dy = a.y - b.y;
-  const float squared = dx * dx + dy * dy;
-  return squared < p.near_squared || (p.decoder == kMmdet3d && squared == p.near_squared);
+  return dx * dx + dy * dy < p.near_squared;
 }
 
-/// For every box the first ones before it that are near it, and how many there are at least.
+/// For every box the first ones before it that are near it, and how many there are: all, or more than
+/// are listed. -1 for a box that is not finite.
 extern "C" __global__ void __launch_bounds__(256)
     list_near_boxes(const Parameters* parameters, const Counters* counters, const float2* centers,
                     int* near_counts, int* near_lists) {
   const Parameters& p = *parameters;
   const int total = boxes_of(p, *counters), lane = threadIdx.x % 32;
   const int warp = (blockIdx.x * blockDim.x + threadIdx.x) / 32, warps = gridDim.x * blockDim.x / 32;
-  for (int i = warp; i < total; i += warps) {
-    const float2 mine = centers[i];
-    int count = 0;
-#pragma unroll 4
-    for (int start = 0; start < i && count <= kListed; start += 32) {
-      const int j = start + lane;
-      const bool near = j < i && are_near(p, mine, centers[min(j, i)]);
-      const unsigned votes = __ballot_sync(kWarp, near);
-      const int slot = count + __popc(votes & ((1u << lane) - 1));
-      if (near && slot < kListed) near_lists[static_cast<size_t>(slot) * p.capacity + i] = j;
-      count += __popc(votes);
+  for (int first = warp * kBoxesOfWarp; first < total; first += warps * kBoxesOfWarp) {
+    float2 mine[kBoxesOfWarp];
+    int count[kBoxesOfWarp];
+#pragma unroll
+    for (int b = 0; b < kBoxesOfWarp; ++b) {
+      mine[b] = centers[min(first + b, total - 1)];
+      count[b] = 0;
     }
-    if (lane == 0) near_counts[i] = count;
+#pragma unroll 4
+    for (int start = 0; start < first + kBoxesOfWarp; start += 32) {
+      const int j = start + lane;
+      const float2 other = centers[min(j, total - 1)];
+#pragma unroll
+      for (int b = 0; b < kBoxesOfWarp; ++b) {
+        const int i = first + b;
+        const bool near = j < i && are_near(p, mine[b], other);
+        const unsigned votes = __ballot_sync(kWarp, near);
+        if (votes == 0 || count[b] > kListed || i >= total) continue;
+        const int slot = count[b] + __popc(votes & ((1u << lane) - 1));
+        if (near && slot < kListed) near_lists[static_cast<size_t>(slot) * p.capacity + i] = j;
+        count[b] += __popc(votes);
+      }
+    }
+#pragma unroll
+    for (int b = 0; b < kBoxesOfWarp; ++b) {
+      if (lane == b && first + b < total) near_counts[first + b] = mine[b].x == mine[b].x ? count[b] : -1;
+    }
   }
 }
 
@@ -42,6 +57,7 @@ enum Fate { kOpen, kKept, kGone };
 /// What becomes of a box, as far as the fates of the boxes before it tell.
 __device__ __forceinline__ Fate fate_of(const Parameters& p, int i, int count, const int* near_lists,
                                         const float2* centers, const unsigned* kept, const unsigned* open) {
+  if (count < 0) return kGone;
   bool waits = false;
   const int listed = min(count, kListed);
   int last = -1;
@@ -95,10 +111,7 @@ extern "C" __global__ void __launch_bounds__(1024)
       const int i = 32 * w + lane;
       const bool was_open = open[w] >> lane & 1u;
       Fate fate = kOpen;
-      if (was_open) {
-        const bool exists = centers[i].x == centers[i].x;
-        fate = exists ? fate_of(p, i, near_counts[i], near_lists, centers, kept, open) : kGone;
-      }
+      if (was_open) fate = fate_of(p, i, near_counts[i], near_lists, centers, kept, open);
       const unsigned now_kept = __ballot_sync(kWarp, was_open && fate == kKept);
       const unsigned still_open = __ballot_sync(kWarp, was_open && fate == kOpen);
       if (lane == 0) {
