@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.validation import problem_clauses, suggest
@@ -30,7 +30,7 @@ class Recipe(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Of the weights, the batches and their augmentation."""
     num_past_sweeps: Annotated[int, Field(ge=0)] = 1
-    past_drop_probability: Annotated[float, Field(ge=0, le=1)] = 0.25
+    past_drop_probability: Annotated[float, Field(ge=0, le=1)] = 0.15
     """Of leaving out the past sweeps of a frame."""
     flip: bool = True
     max_yaw: Annotated[float, Field(ge=0, le=math.pi)] = math.pi
@@ -49,6 +49,8 @@ class Recipe(BaseModel):
     """Highest learning rate by that of the first step."""
     final_lr_divisor: Annotated[float, Field(ge=1)] = 1e4
     """Learning rate of the first step by that of the last."""
+    restart: Annotated[int, Field(gt=0)] | None = None
+    """Step at which the cycle is over and the learning rate falls from its highest once more."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Of weights that are matrices or kernels; normalisations and biases have none."""
     grad_clip: Annotated[float, Field(gt=0)] = 35.0
@@ -58,6 +60,12 @@ class Recipe(BaseModel):
     of the start in short trainings, and the average of the weights covers the statistics too."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Of the averaged weights, which are what the training gives."""
+
+    @model_validator(mode="after")
+    def _restart_within(self) -> Recipe:
+        if self.restart is not None and self.restart >= self.steps:
+            raise ValueError(f"restart at step {self.restart}, expected less than steps, {self.steps}")
+        return self
 
     def config(self) -> CenterPointConfig:
         """The model's configuration.
@@ -78,8 +86,8 @@ class Recipe(BaseModel):
         return Augmentation(self.flip, self.max_yaw, self.scale, drop)
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe as JSON has it."""
-        values: dict[str, Any] = json.loads(self.model_dump_json())
+        """The recipe as JSON has it, without what is not set."""
+        values: dict[str, Any] = json.loads(self.model_dump_json(exclude_none=True))
         return values
 
     def digest(self) -> str:
@@ -104,11 +112,18 @@ class Recipe(BaseModel):
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="demo", model={"variant": "demo"}, steps=6400, batch_size=32, lr=2.5e-3),
+        Recipe(
+            name="demo",
+            model={"variant": "demo"},
+            steps=9900,
+            batch_size=32,
+            lr=2.5e-3,
+            restart=5500,
+        ),
         Recipe(
             name="base",
             model={"variant": "autoware_base", "has_twist": True, "point_order": "interleaved"},
-            steps=5500,
+            steps=3650,
             lr=1.5e-3,
         ),
         # Seconds on a CPU: to try the command.

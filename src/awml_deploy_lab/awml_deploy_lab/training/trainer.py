@@ -28,15 +28,19 @@ _MOMENTUM = (0.85, 0.95)
 def one_cycle(recipe: Recipe, step: int) -> tuple[float, float]:
     """Learning rate and first beta of a step, as torch's OneCycleLR with cosine annealing gives them.
 
-    A function of the step, so that there is no state to save.
+    From a restart on they fall from the peak once more (Loshchilov and Hutter, SGDR, 2017). A function
+    of the step, so that there is no state to save.
     """
-    peak = recipe.warmup * recipe.steps - 1
+    steps = recipe.steps if recipe.restart is None else recipe.restart
+    peak = recipe.warmup * steps - 1
+    if step >= steps:
+        step, peak, steps = step - steps, 0.0, recipe.steps - steps
     start, end = recipe.lr / recipe.lr_divisor, recipe.lr / recipe.lr_divisor / recipe.final_lr_divisor
     low, high = _MOMENTUM
     if step <= peak:
         part = step / peak if peak > 0 else 1.0
         return _anneal(start, recipe.lr, part), _anneal(high, low, part)
-    part = (step - peak) / max(recipe.steps - 1 - peak, 1.0)
+    part = (step - peak) / max(steps - 1 - peak, 1.0)
     return _anneal(recipe.lr, end, part), _anneal(low, high, part)
 
 

@@ -139,6 +139,27 @@ def test_learning_rate_and_momentum_are_those_of_torch():
             schedule.step()
 
 
+def test_restarted_learning_rates_are_those_of_torch():
+    recipe = tiny_recipe(steps=80, restart=50)
+    before = tiny_recipe(steps=50)
+    assert [one_cycle(recipe, step) for step in range(50)] == [
+        one_cycle(before, step) for step in range(50)
+    ]
+    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=recipe.lr)
+    lowest = recipe.lr / recipe.lr_divisor / recipe.final_lr_divisor
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 29, eta_min=lowest)
+    for step in range(50, 80):
+        rate = optimizer.param_groups[0]["lr"]
+        assert one_cycle(recipe, step)[0] == pytest.approx(rate, rel=1e-6, abs=1e-12)
+        optimizer.step()
+        schedule.step()
+
+
+def test_a_restart_lies_within_the_steps():
+    with pytest.raises(ConfigError, match="restart at step 50, expected less than steps, 50"):
+        tiny_recipe(steps=80).changed(steps=50, restart=50)
+
+
 def test_steps_without_past_sweeps_learn_no_velocity():
     trainer = Trainer(tiny_recipe(num_past_sweeps=0), CPU)
     terms = trainer.step(next(RandomScenes(2, past=False).batches(0)))
