@@ -12,7 +12,7 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from awml_deploy_core.errors import AwmlDeployError, ProcessError
+from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ProcessError
 from awml_deploy_core.pipeline import StageLatency
 from awml_deploy_ros import logging_bridge
 from awml_deploy_ros.cloud_input import field_mapping, frame_of
@@ -83,6 +83,9 @@ class CenterPointNode(LifecycleNode):
         with self._fatal:
             try:
                 self._configure()
+            except DeviceLostError:
+                # Another attempt in this process would fail as well.
+                raise
             except AwmlDeployError as error:
                 self._release()
                 self._configure_error = f"{type(error).__name__}: {error}"

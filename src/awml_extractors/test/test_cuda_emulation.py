@@ -47,6 +47,19 @@ extern "C" __global__ void arrivals(unsigned* ticket, unsigned* order) {
   if (threadIdx.x == 0) order[atomicAdd(ticket, 1u)] = blockIdx.x;
 }
 
+extern "C" __global__ void written_while_read(int* out) {
+  __shared__ int values[8];
+  const int warp = threadIdx.x / 32;
+  int sum = 0;
+  for (int round = 0; round < 4; ++round) {
+    if (threadIdx.x % 32 == 0) values[warp] = round;
+    __syncthreads();
+    for (int i = 0; i < 8; ++i) sum += values[i];
+    __syncwarp();
+  }
+  out[threadIdx.x] = sum;
+}
+
 extern "C" __global__ void unwritten_shared(int* out) {
   __shared__ int value;
   *out = value;
@@ -102,6 +115,12 @@ def test_the_seed_orders_the_blocks(kernels: Any) -> None:
     assert orders[0] == [i % 5 for i in range(50)]
     assert orders[1] == orders[2] != orders[3]
     assert sorted(orders[3]) == sorted(orders[0])
+
+
+def test_a_warp_that_runs_ahead_shows_a_missing_barrier(kernels: Any) -> None:
+    sums = np.zeros(256, np.int32)
+    kernels.launch("written_while_read", 1, 256, [sums], seed=1)
+    assert set(sums) != {8 * (0 + 1 + 2 + 3)}
 
 
 def test_shared_memory_starts_spoilt(kernels: Any) -> None:

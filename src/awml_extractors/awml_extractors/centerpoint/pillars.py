@@ -20,7 +20,7 @@ is float32, operations round one by one (no fused multiply-add), and division is
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -55,7 +55,7 @@ class PillarCounts:
 
     def as_dict(self) -> dict[str, int]:
         """Counts by field name."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,8 @@ Kernels run emulated on the CPU, and on a GPU where there is one.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +17,7 @@ from cuda_emulation import EmulatedContext
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.device import CPU, DeviceSpec
-from awml_deploy_core.errors import InferenceError, PointCloudError
+from awml_deploy_core.errors import DeviceLostError, InferenceError, ParameterError, PointCloudError
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_deploy_core.runtime.cuda import CudaContext
 from awml_extractors.centerpoint.config import CenterPointConfig
@@ -43,11 +45,12 @@ class FakeSession:
 
     def __init__(self, spec: ComponentSpec) -> None:
         self.spec = spec
-        self.fails = False
+        self.fails = self.failed = False
         self.closed = 0
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if self.fails:
+            self.failed = True
             raise InferenceError("component", "fails")
         (value,) = inputs.values()
         if self.spec.name == VOXEL_ENCODER:
@@ -140,6 +143,32 @@ def test_options_change_between_frames(subject: DeviceCenterPointPipeline) -> No
     assert len(stricter.infer(sample).output) < len(subject.infer(sample).output)
 
 
+def test_options_that_the_kernels_cannot_take_are_refused_at_once(
+    subject: DeviceCenterPointPipeline,
+) -> None:
+    limits = [float(limit) for limit in range(1, 41)]
+    with pytest.raises(ParameterError, match="distance_bin_upper_limits: 40, at most 32"):
+        subject.with_options({"distance_bin_upper_limits": limits})
+    assert len(subject.infer(frames()[0]).output) > 0
+
+
+def test_a_lost_device_is_told_from_a_failed_session(
+    subject: DeviceCenterPointPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject.warm_up()
+    head = subject.sessions[1]
+    assert isinstance(head, FakeSession)
+    head.fails = True
+
+    def lost(*_: Any) -> None:
+        if head.failed:
+            raise DeviceLostError("cuda:0", "is lost")
+
+    monkeypatch.setattr(subject.frame._context, "synchronize", lost)
+    with pytest.raises(DeviceLostError):
+        subject.infer(frames()[0])
+
+
 def test_trace_keeps_every_components_tensors(subject: DeviceCenterPointPipeline) -> None:
     host = CenterPointPipeline(CONFIG, sessions(), {})
     for sample in frames()[:4]:
@@ -187,3 +216,13 @@ def test_sizes_of_the_encoder_cover_every_number_of_rows(least: int, most: int) 
     assert list(sizes) == sorted(set(sizes))
     assert sizes[-1] == most
     assert sizes[0] >= least
+
+
+def test_the_vehicle_path_imports_neither_torch_nor_onnx() -> None:
+    code = (
+        "import sys, awml_extractors.centerpoint.device.pipeline\n"
+        "import awml_deploy_core.runtime.onnxruntime_backend, awml_deploy_core.runtime.tensorrt_backend\n"
+        "print(sorted({'torch', 'onnx', 'cuda.bindings.driver'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

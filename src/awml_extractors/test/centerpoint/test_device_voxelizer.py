@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,13 @@ from device_frames import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_clouds import random_points
 
 from awml_deploy_core.errors import ConfigError, PointCloudError
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
+from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.constants import check_dtype, decoration_warps
+from awml_extractors.datasets.kitti import read_kitti
 
 MOST_POINTS = 2000
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -120,20 +124,24 @@ def test_any_type_of_intensity(dtype: str) -> None:
     check("no time", 0, PointCloudFrame.single(columns))
 
 
-@pytest.mark.parametrize("channels", CHANNELS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_the_size_of_autoware(channels: int, dtype: Any) -> None:
-    from random_clouds import random_points
-
-    from awml_extractors.centerpoint.config import CenterPointConfig
-
+@pytest.mark.parametrize(("channels", "dtype"), [(9, "float16"), (10, "float32"), (11, "float16")])
+def test_the_size_of_autoware(channels: int, dtype: str) -> None:
     context = EmulatedContext(7)
     config = CenterPointConfig.model_validate({**CHANNELS[channels], "max_voxels": 2000})
-    both = VoxelizerPair(context.as_context(), config, context.load, max_points=30_000, dtype=dtype)
+    sizes: dict[str, Any] = {"max_points": 30_000, "min_rows": 2000}
+    both = VoxelizerPair(context.as_context(), config, context.load, dtype=dtype, **sizes)
     for seed in range(3):
         clouds = [PointColumns.from_array(random_points(6000 - 1000 * seed, seed + k)) for k in (0, 10)]
         both.assert_equal(past_sweeps(clouds))
     context.check_guards()
+
+
+def test_a_real_cloud(assets: Path) -> None:
+    context = EmulatedContext(3)
+    config = CenterPointConfig.model_validate(CHANNELS[11])
+    both = VoxelizerPair(context.as_context(), config, context.load, max_points=200_000, dtype="float16")
+    cloud = read_kitti(assets / "kitti" / "velodyne" / "000008.bin")
+    both.assert_equal(PointCloudFrame.single(cloud))
 
 
 def test_what_it_takes_no_part_of_is_refused_and_leaves_it_usable() -> None:

@@ -36,8 +36,7 @@ GRIDS: dict[str, dict[str, Any]] = {
         "point_cloud_range": (-122.4, -122.4, -3.0, 122.4, 122.4, 5.0),
         "voxel_size": (0.24, 0.24, 8.0),
         "max_voxels": 96_000,
-        "backbone_strides": (2, 2, 2),
-        "neck_strides": (1.0, 2.0, 4.0),
+        "neck_strides": (0.5, 1.0, 2.0),
     },
 }
 MODELS = [

@@ -3,7 +3,7 @@
 // Included in front of an unmodified .cu source, which g++ then compiles as C++. What NVRTC offers
 // without any header and what is here is the subset of CUDA that the kernels may use. A fiber gives
 // way only at barriers and warp operations. Shared memory is filled with a pattern before every
-// block; order of blocks and of threads follows a seed. A kernel that waits for ever, or that reads
+// block; order of blocks and of threads, and which warps run ahead of others, follows a seed. A kernel that waits for ever, or that reads
 // another lane outside of the mask, ends the launch with a message.
 #pragma once
 
@@ -248,7 +248,7 @@ inline void resume(unsigned thread) {
 #endif
 }
 
-inline bool run_block(const std::vector<unsigned>& order) {
+inline bool run_block(const std::vector<unsigned>& order, std::mt19937_64* random) {
   block.threads = block.alive = static_cast<unsigned>(order.size());
   block.at_barrier = 0;
   block.sum = 0;
@@ -269,9 +269,12 @@ inline bool run_block(const std::vector<unsigned>& order) {
   }
   while (block.alive != 0) {
     bool moved = false;
+    // Some warps stay behind, so that others run into what they still read.
+    const unsigned resting = random != nullptr ? static_cast<unsigned>((*random)()) : 0u;
     for (unsigned thread : order) {
       if (block.fibers[thread].done || block.fibers[thread].wait != Wait::none) continue;
       moved = true;
+      if (resting >> (thread / 32) & 1u) continue;
       resume(thread);
       if (block.failed) return false;
     }
@@ -305,7 +308,7 @@ inline const char* run_grid(const unsigned* grid, const unsigned* threads, size_
   for (unsigned index : blocks) {
     if (seed != 0) std::shuffle(order.begin(), order.end(), random);
     blockIdx = {index % grid[0], index / grid[0] % grid[1], index / grid[0] / grid[1]};
-    if (!run_block(order)) return block.message;
+    if (!run_block(order, seed != 0 ? &random : nullptr)) return block.message;
   }
   return nullptr;
 }

@@ -143,7 +143,7 @@ class _Kernel:
     def __init__(self, context: EmulatedContext, kernels: EmulatedKernels, name: str) -> None:
         self._context = context
         self._kernels = kernels
-        self._name = name
+        self.name = name
 
     def bind(
         self,
@@ -158,13 +158,14 @@ class _Kernel:
 
     def run(self, grid: Size, block: Size, arguments: Sequence[Any], shared: int) -> None:
         seed = self._context.next_seed()
-        self._kernels.launch(self._name, grid, block, arguments, shared_bytes=shared, seed=seed)
+        self._kernels.launch(self.name, grid, block, arguments, shared_bytes=shared, seed=seed)
 
 
 class _Launch:
     def __init__(
         self, kernel: _Kernel, grid: Size, block: Size, arguments: Sequence[Any], shared: int
     ) -> None:
+        self.kernel = kernel
         self._run = lambda: kernel.run(grid, block, arguments, shared)
 
     def enqueue(self, stream: int) -> None:

@@ -52,7 +52,7 @@ def capture(context: CudaContext, stream: int, enqueue: Callable[[int], None]) -
     except BaseException:
         # Only to leave the stream usable: what is wrong says the error on its way.
         _, broken = driver.api.cuStreamEndCapture(stream)
-        if int(broken):
+        if broken is not None and int(broken):
             driver.api.cuGraphDestroy(broken)
         raise
     graph = driver.call("cuStreamEndCapture", stream)

@@ -14,9 +14,11 @@ from awml_deploy_core.runtime.cuda.kernels import (
     compile_kernels,
     supported_architectures,
 )
+from awml_deploy_core.runtime.cuda.switch import SOURCE as CHOICE
 
 pytest.importorskip("cuda.bindings.nvrtc")
 
+ARCHITECTURES = tuple(f"sm_{number}" for number in (75, 80, 86, 87, 89, 90, 100, 120, 121))
 SOURCE = """
 #include "size.cuh"
 extern "C" __global__ void twice(float* values) { if (threadIdx.x < SIZE) values[threadIdx.x] *= FACTOR; }
@@ -74,8 +76,7 @@ def test_what_does_not_compile_says_where(source: KernelSource, tmp_path: Path) 
 
 
 def test_the_architectures_of_vehicles_and_servers_are_known() -> None:
-    numbers = (75, 80, 86, 87, 89, 90, 100, 120, 121)
-    assert {f"sm_{number}" for number in numbers} <= set(supported_architectures())
+    assert set(ARCHITECTURES) <= set(supported_architectures())
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,3 +84,8 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert cache_folder() == tmp_path / "awml_deploy"
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "mine"))
     assert cache_folder() == tmp_path / "mine"
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_the_choice_of_a_branch_compiles_for_every_architecture(arch: str, tmp_path: Path) -> None:
+    assert compile_kernels(CHOICE, arch, cache=tmp_path)

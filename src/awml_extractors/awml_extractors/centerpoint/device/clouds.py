@@ -111,7 +111,7 @@ class DeviceClouds:
                 part = source[start : start + _CHUNK]
                 self._stage(stream, len(part))[:] = part
                 self._flush(stream, address + start, len(part))
-        return _Resident(cloud, CloudOnDevice(address, span.step, span.offsets, span.types), block)
+        return _Resident(cloud.identity, CloudOnDevice(address, span.step, span.offsets, span.types), block)
 
     def _is_pinned(self, span: RecordSpan) -> bool:
         return any(

@@ -17,7 +17,8 @@ FOLDER = Path(__file__).parent
 _AXES = "XYZ"
 _SHARED_BYTES = 48 * 1024
 """Shared memory that every GPU gives to a block without being asked."""
-_MOST_WARPS = 8
+_MOST_WARPS = 4
+"""A pillar of many points keeps the others of its block waiting."""
 HALF, FULL = np.dtype(np.float16), np.dtype(np.float32)
 
 

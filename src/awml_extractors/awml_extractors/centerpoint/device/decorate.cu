@@ -83,20 +83,25 @@ __device__ inline Word least(Word kept, Word ascending) {
 }
 
 /// The 32 least places of a cell that are at least `from`, ascending by lane; NONE where there are fewer.
+///
+/// The list is nearly ascending, as blocks run nearly in order: few chunks have a place that counts.
 __device__ inline Word next_places(const Word* __restrict__ list, Word count, Word from) {
-  constexpr int AHEAD = 4;
+  constexpr int AHEAD = 8;
   const Word lane = threadIdx.x % 32;
-  Word kept = NONE;
+  Word kept = NONE, worst = NONE;
   for (Word base = 0; base < count; base += 32 * AHEAD) {
     Word loaded[AHEAD];
+#pragma unroll
     for (int i = 0; i < AHEAD; ++i) {
       const Word at = base + 32 * i + lane;
       loaded[i] = at < count ? list[at] : NONE;
     }
+#pragma unroll
     for (int i = 0; i < AHEAD; ++i) {
       const Word candidate = loaded[i] >= from ? loaded[i] : NONE;
-      const Word worst = __shfl_sync(FULL_WARP, kept, 31);
-      if (__any_sync(FULL_WARP, candidate < worst)) kept = least(kept, sorted(candidate));
+      if (!__any_sync(FULL_WARP, candidate < worst)) continue;
+      kept = least(kept, sorted(candidate));
+      worst = __shfl_sync(FULL_WARP, kept, 31);
     }
   }
   return kept;
@@ -164,6 +169,23 @@ __device__ inline void fill_offsets(float* values, int cell, Word stored) {
   __syncwarp();
 }
 
+/// Clear the padding rows that the last frame wrote; a warp looks at 32 rows at once.
+__device__ inline void clear_padding(
+    Word pillars, Word warp, Word warps, Feature* __restrict__ features, int* __restrict__ num_points,
+    int* __restrict__ written) {
+  const Word lane = threadIdx.x % 32;
+  for (Word base = pillars + 32 * warp; base < MIN_ROWS; base += 32 * warps) {
+    const Word row = base + lane;
+    const int before = row < MIN_ROWS ? written[row] : 0;
+    if (before != 0) num_points[row] = written[row] = 0;
+    for (Word left = __ballot_sync(FULL_WARP, before != 0); left != 0; left &= left - 1) {
+      const int source = __ffs((int)left) - 1;
+      const int end = __shfl_sync(FULL_WARP, before, source) * CHANNELS;
+      write_row(features + (Long)(base + source) * ROW, nullptr, 0, end);
+    }
+  }
+}
+
 /// Features of every pillar, zeros in what the last frame wrote beyond them, and a free grid.
 ///
 /// features [ROWS, MAX_POINTS, CHANNELS]; num_points [ROWS]: filled slots, zero in padding rows;
@@ -177,22 +199,22 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) decorate_pillars(
   const Word pillars = frame->counters.pillars, occupied_cells = frame->counters.cells;
   const Word warp = blockIdx.x * WARPS + threadIdx.x / 32, warps = gridDim.x * WARPS;
   float* values = rows[threadIdx.x / 32];
-  for (Word row = warp; row < max(pillars, (Word)MIN_ROWS); row += warps) {
-    Word stored = 0;
+  for (Word row = warp; row < pillars; row += warps) {
     const int before = written[row];
-    if (row < pillars) {
-      const int cell = occupied[row];
-      const Cell entry = grid[cell];
-      stored = min(entry.points, (Word)MAX_POINTS);
-      fill_slots(values, list + entry.list, entry.points, stored, points, intensities);
-      fill_offsets(values, cell, stored);
-      if (lane == 0) grid[cell] = Cell{};
-    }
+    const int cell = occupied[row];
+    const Cell entry = grid[cell];
+    const Word stored = min(entry.points, (Word)MAX_POINTS);
+    fill_slots(values, list + entry.list, entry.points, stored, points, intensities);
+    fill_offsets(values, cell, stored);
     const int filled = (int)stored * CHANNELS;
     write_row(features + (Long)row * ROW, values, filled, max(filled, before * CHANNELS));
     __syncwarp();
-    if (lane == 0) num_points[row] = written[row] = (int)stored;
+    if (lane == 0) {
+      grid[cell] = Cell{};
+      num_points[row] = written[row] = (int)stored;
+    }
   }
+  clear_padding(pillars, warp, warps, features, num_points, written);
   const Word thread = blockIdx.x * blockDim.x + threadIdx.x;
   for (Word i = pillars + thread; i < occupied_cells; i += gridDim.x * blockDim.x) grid[occupied[i]] = Cell{};
 }

@@ -20,6 +20,7 @@ from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.decoder import DecodedFrame, DeviceDecoder
 from awml_extractors.centerpoint.device.encoder import DeviceEncoder
 from awml_extractors.centerpoint.device.frame_header import COUNTERS
+from awml_extractors.centerpoint.device.parameters import parameters_of
 from awml_extractors.centerpoint.device.scatter import DeviceScatter
 from awml_extractors.centerpoint.device.settings import DeviceSettings, EncoderRows
 from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer, LoadModule
@@ -76,6 +77,7 @@ class DeviceFrame:
         load: LoadModule = KernelModule,
     ) -> None:
         self._context = context
+        self._config = config
         self._settings = settings
         self._options = options
         self._min_rows, max_voxels = pillar_limits(config, encoder)
@@ -136,6 +138,10 @@ class DeviceFrame:
     @property
     def voxelizer(self) -> DeviceVoxelizer:
         return self._voxelizer
+
+    def check_options(self, options: PostprocessOptions) -> None:
+        """Raise a ParameterError if the kernels cannot take the options; the device is not touched."""
+        parameters_of(self._config, options, self._settings.max_boxes)
 
     def run(self, sample: PointCloudFrame, options: PostprocessOptions) -> FrameOnDevice:
         """Run one frame with the options of its pipeline.
@@ -246,10 +252,14 @@ class DeviceFrame:
             self._program.capture()
 
     def _drain(self) -> None:
-        """Wait for what a failed frame left on the stream, so that the next one can start."""
+        """Wait for what a failed frame left on the stream, so that the next one can start.
+
+        Raises:
+            DeviceLostError: There can be none: backends do not say so themselves.
+        """
         try:
             self._context.synchronize()
-        except AwmlDeployError as error:
+        except InferenceError as error:
             _LOG.error("after a failed frame: %s", error)
 
     def _download(self, buffer: DeviceBuffer) -> npt.NDArray[Any]:

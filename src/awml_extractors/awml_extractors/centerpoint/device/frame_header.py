@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,6 +52,11 @@ _SEGMENT: np.dtype[np.void] = np.dtype(
     [(name, np.uint32) for name in ("start", "sweep", "first", "stride")]
 )
 
+_HEAD_BYTES = struct.Struct(f"=II8x{COUNTERS.itemsize}s")
+_SWEEP_BYTES = struct.Struct("=QI4IIIf48s")
+_SEGMENT_BYTES = struct.Struct("=4I")
+_NO_COUNTS, _NOT_MOVED = bytes(COUNTERS.itemsize), bytes(48)
+
 
 @dataclass(frozen=True)
 class CloudOnDevice:
@@ -79,33 +85,63 @@ def header_dtype(sizes: FrameSizes) -> np.dtype[np.void]:
     )
 
 
-def write_header(
-    header: npt.NDArray[Any], sweeps: Sequence[Sweep], clouds: Sequence[CloudOnDevice], interleaved: bool
-) -> None:
-    """Describe a frame, with all counters zero.
+class HeaderWriter:
+    """Describes frames in memory that is laid out as :func:`header_dtype`.
+
+    It packs bytes, because writing single fields of a structured array costs the host more than
+    all else that it does for a frame.
 
     Args:
-        header: [1] of :func:`header_dtype`, overwritten.
-        sweeps: Those of the frame; transforms and time lags are rounded to float32.
-        clouds: Where their points are.
+        header: [1], overwritten by every frame; behind what a frame uses, it keeps what was there.
         interleaved: Whether points are taken in rounds.
     """
-    lengths = np.array([len(sweep.columns) for sweep in sweeps], np.int64)
-    header["points"], header["counters"] = lengths.sum(), 0
-    for entry, sweep, cloud in zip(header["sweep"][0], sweeps, clouds, strict=False):
-        entry["bytes"], entry["step"] = cloud.address, cloud.step
-        entry["offsets"], entry["types"] = cloud.offsets, cloud.types
-        entry["time_lag"], entry["moved"] = sweep.time_lag, sweep.transform is not None
-        if sweep.transform is not None:
-            entry["matrix"] = sweep.transform[:3]
-    rounds = ROUNDS if interleaved else 1
-    turn, sweep_of = (index.reshape(-1) for index in np.indices((rounds, len(sweeps))))
-    points = np.maximum(lengths[sweep_of] - turn + rounds - 1, 0) // rounds
-    used = points > 0
-    segments = header["segment"][0][: int(used.sum())]
-    segments["start"] = (np.cumsum(points) - points)[used]
-    segments["sweep"], segments["first"], segments["stride"] = sweep_of[used], turn[used], rounds
-    header["segments"] = len(segments)
+
+    def __init__(self, header: npt.NDArray[Any], interleaved: bool) -> None:
+        fields = header.dtype.fields or {}
+        self._memory = memoryview(header.view(np.uint8).reshape(-1))
+        self._sweeps, self._segments = (int(fields[name][1]) for name in ("sweep", "segment"))
+        self._segment_entries = header["segment"][0]
+        self._rounds = ROUNDS if interleaved else 1
+
+    def write(self, sweeps: Sequence[Sweep], clouds: Sequence[CloudOnDevice]) -> None:
+        """Describe a frame, with all counters zero.
+
+        Args:
+            sweeps: Those of the frame; transforms and time lags are rounded to float32.
+            clouds: Where their points are.
+        """
+        memory, at = self._memory, self._sweeps
+        for sweep, cloud in zip(sweeps, clouds, strict=True):
+            matrix, lag = sweep.transform, np.float32(sweep.time_lag)
+            moved = matrix is not None
+            rows = _NOT_MOVED if matrix is None else matrix[:3].astype(np.float32).tobytes()
+            place = (cloud.address, cloud.step, *cloud.offsets, cloud.types)
+            _SWEEP_BYTES.pack_into(memory, at, *place, moved, lag, rows)
+            at += _SWEEP_BYTES.size
+        lengths = [len(sweep.columns) for sweep in sweeps]
+        segments = self._write_segments(lengths)
+        _HEAD_BYTES.pack_into(memory, 0, sum(lengths), segments, _NO_COUNTS)
+
+    def _write_segments(self, lengths: list[int]) -> int:
+        if self._rounds > 1:
+            return self._write_rounds(np.array(lengths, np.int64))
+        start, at = 0, self._segments
+        used = [(index, length) for index, length in enumerate(lengths) if length]
+        for index, length in used:
+            _SEGMENT_BYTES.pack_into(self._memory, at, start, index, 0, 1)
+            start += length
+            at += _SEGMENT_BYTES.size
+        return len(used)
+
+    def _write_rounds(self, lengths: npt.NDArray[np.int64]) -> int:
+        rounds = self._rounds
+        turn, sweep_of = (index.reshape(-1) for index in np.indices((rounds, len(lengths))))
+        points = np.maximum(lengths[sweep_of] - turn + rounds - 1, 0) // rounds
+        used = points > 0
+        segments = self._segment_entries[: int(used.sum())]
+        segments["start"] = (np.cumsum(points) - points)[used]
+        segments["sweep"], segments["first"], segments["stride"] = sweep_of[used], turn[used], rounds
+        return len(segments)
 
 
 def counts_of(points_in: int, counters: npt.NDArray[Any]) -> PillarCounts:
@@ -115,7 +151,7 @@ def counts_of(points_in: int, counters: npt.NDArray[Any]) -> PillarCounts:
         points_in: Points of the frame.
         counters: :data:`COUNTERS` as they came from the device.
     """
-    value = {name: int(counters[name]) for name in COUNTERS.names or ()}
+    value = dict(zip(COUNTERS.names or (), counters.item(), strict=True))
     return PillarCounts(
         points_in=points_in,
         points_finite=value["finite"],

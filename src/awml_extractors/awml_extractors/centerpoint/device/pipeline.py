@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from typing_extensions import Self
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.device import DeviceSpec
@@ -80,6 +81,19 @@ class DeviceCenterPointPipeline(CenterPointPipelineBase):
     def frame(self) -> DeviceFrame:
         """What runs the frames; shared by the pipelines of :meth:`with_options`."""
         return self._frame
+
+    def with_options(self, options: Mapping[str, Any]) -> Self:
+        """This pipeline with some options changed; sessions, memory and graphs are shared.
+
+        Use one of the two at a time, and close one of them.
+
+        Raises:
+            ParameterError: Any option is unknown or invalid, more than the kernels take, or ``pipeline`` is
+                another one.
+        """
+        other = super().with_options(options)
+        self._frame.check_options(other.options)
+        return other
 
     def warm_up(self) -> None:
         """Compile the kernels, let the sessions choose their algorithms, and capture the graphs."""

@@ -64,6 +64,8 @@ class DeviceScatter:
         self.canvas = context.buffer((1, config.num_pillar_features, ny, nx), value, fill=0)
         """[1, F, ny, nx]."""
         self._owners = context.buffer((ny * nx,), np.uint32, fill=0)
+        # What was filled has to be so on every stream.
+        context.synchronize()
         module = load(context, scatter_source(config, value))
         self._claim = module.kernel("claim_cells")
         self._fill = module.kernel("fill_canvas")

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.errors import PointCloudError
 from awml_deploy_core.points import PointCloudFrame
-from awml_deploy_core.runtime.cuda import CudaContext, DeviceSpan, KernelModule, KernelSource
+from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, DeviceSpan, KernelModule, KernelSource
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.clouds import DeviceClouds
 from awml_extractors.centerpoint.device.constants import (
@@ -19,7 +19,7 @@ from awml_extractors.centerpoint.device.constants import (
     decoration_warps,
     frame_source,
 )
-from awml_extractors.centerpoint.device.frame_header import COUNTERS, counts_of, header_dtype, write_header
+from awml_extractors.centerpoint.device.frame_header import COUNTERS, HeaderWriter, counts_of, header_dtype
 from awml_extractors.centerpoint.pillars import PillarCounts
 from awml_extractors.centerpoint.sweep_columns import check_sweep
 
@@ -30,6 +30,8 @@ _TILE = 512
 _CELL_BYTES = 16
 """``PLACE_THREADS`` and ``TILE`` of voxelize.cu, and the size of ``Cell``."""
 _THREADS_OF_A_MULTIPROCESSOR = 2048
+_DECORATING_THREADS = 1536
+"""Those that find room on a multiprocessor with the registers of decorate.cu."""
 _STAGING_BYTES = 16 << 20
 
 
@@ -73,7 +75,6 @@ class DeviceVoxelizer:
         self._context = context
         self._config = config
         self._sizes = FrameSizes.of(config, max_points, max_sweeps, max_voxels, min_rows)
-        self._interleaved = config.point_order == "interleaved"
         self._points_in = 0
         feature_dtype = check_dtype(dtype)
         rows, slots = self._sizes.rows, config.max_points_per_voxel
@@ -85,6 +86,7 @@ class DeviceVoxelizer:
         """int32 [rows]: points stored in each pillar, 0 in padding rows."""
         layout = header_dtype(self._sizes)
         self._header = context.pinned((1,), layout)
+        self._writer = HeaderWriter(self._header.array, config.point_order == "interleaved")
         self._frame = context.buffer((1,), layout, fill=0)
         offset = (layout.fields or {})["counters"][1]
         self.counters = DeviceSpan(self._frame.address + offset, COUNTERS.itemsize)
@@ -95,7 +97,11 @@ class DeviceVoxelizer:
         """uint32 [1]: pillars of the frame."""
         self.clouds = DeviceClouds(context, config, _STAGING_BYTES)
         """The clouds on the device."""
-        self._launches = self._bind(load, feature_dtype)
+        self.steps: dict[str, Callable[[int], None]] = {
+            "header": self._send_header,
+            **{launch.kernel.name: launch.enqueue for launch in self._bind(load, feature_dtype)},
+        }
+        """What :meth:`enqueue` puts on a stream, in order, by name, for who measures it."""
 
     def upload(self, stream: int, frame: PointCloudFrame) -> None:
         """Send what the device does not have of a frame, and describe the frame for :meth:`enqueue`.
@@ -114,14 +120,13 @@ class DeviceVoxelizer:
             if found > most:
                 raise PointCloudError("frame", f"too many {name}", got=found, expected=f"at most {most}")
         clouds = self.clouds.place(stream, frame.sweeps)
-        write_header(self._header.array, frame.sweeps, clouds, self._interleaved)
+        self._writer.write(frame.sweeps, clouds)
         self._points_in = frame.num_points
 
     def enqueue(self, stream: int) -> None:
         """Voxelise and decorate the frame that was uploaded: one small copy and four kernels."""
-        self._context.copy(self._frame.address, self._header.address, self._header.size, stream)
-        for launch in self._launches:
-            launch.enqueue(stream)
+        for step in self.steps.values():
+            step(stream)
 
     def counts(self, counters: npt.NDArray[Any]) -> PillarCounts:
         """What became of the points of the frame that was uploaded last.
@@ -132,7 +137,10 @@ class DeviceVoxelizer:
         """
         return counts_of(self._points_in, counters.view(COUNTERS).reshape(-1)[0])
 
-    def _bind(self, load: LoadModule, dtype: np.dtype[np.generic]) -> tuple[Any, ...]:
+    def _send_header(self, stream: int) -> None:
+        self._context.copy(self._frame.address, self._header.address, self._header.size, stream)
+
+    def _bind(self, load: LoadModule, dtype: np.dtype[np.generic]) -> tuple[BoundKernel, ...]:
         context, config, sizes = self._context, self._config, self._sizes
         nx, ny = config.grid_size
         capacity = max(sizes.max_points, 1)
@@ -146,10 +154,14 @@ class DeviceVoxelizer:
         written = context.buffer((sizes.rows,), np.int32, fill=0)
         voxelize = load(context, frame_source("voxelize.cu", config, sizes, dtype))
         decorate = load(context, frame_source("decorate.cu", config, sizes, dtype))
-        resident = _THREADS_OF_A_MULTIPROCESSOR * context.attribute("MULTIPROCESSOR_COUNT")
+        processors = context.attribute("MULTIPROCESSOR_COUNT")
+        resident = _THREADS_OF_A_MULTIPROCESSOR * processors
         place_blocks = min(-(-capacity // _PLACE_THREADS), resident // _PLACE_THREADS)
         tile_blocks = min(tiles, resident // _TILE)
         warps = decoration_warps(config)
+        decorate_blocks = min(-(-sizes.rows // warps), processors * _DECORATING_THREADS // (32 * warps))
+        # What was filled has to be so on every stream.
+        context.synchronize()
         return (
             voxelize.kernel("place_points").bind(
                 place_blocks, _PLACE_THREADS, (self._frame, points, intensities, cells, arrivals, grid)
@@ -161,7 +173,7 @@ class DeviceVoxelizer:
                 (self._frame, cells, arrivals, grid, firsts, occupied, self.coordinates, places),
             ),
             decorate.kernel("decorate_pillars").bind(
-                -(-sizes.rows // warps),
+                decorate_blocks,
                 32 * warps,
                 (
                     *(self._frame, points, intensities, occupied, places, grid),
