@@ -157,6 +157,7 @@ class VoxelizerPair:
         self.device = DeviceVoxelizer(context, config, load=load, **options)
         sizes = {name: options[name] for name in ("max_voxels", "min_rows") if name in options}
         self.cpu = Voxelizer(config, **sizes)
+        self.min_rows: int = options.get("min_rows", 0)
 
     def run(self, frame: PointCloudFrame) -> dict[str, Any]:
         """What the GPU makes of a frame: copies of the rows that mean something, and the counts."""
@@ -167,22 +168,20 @@ class VoxelizerPair:
 
     def results(self) -> dict[str, Any]:
         """The same of what is on the device."""
-        found = {
-            "features": self._download(self.device.features),
-            "coordinates": self._download(self.device.coordinates),
-            "num_points": self._download(self.device.num_points),
-        }
         counters = np.zeros(1, COUNTERS)
         self.context.download(counters, self.device.counters.address)
         self.context.synchronize()
         counts = self.device.counts(counters)
-        return {name: rows[: counts.pillars] for name, rows in found.items()} | {
-            "counts": counts,
-            "all_features": found["features"],
+        found: dict[str, Any] = {
+            "all_features": self._download(self.device.features, max(counts.pillars, self.min_rows)),
+            "coordinates": self._download(self.device.coordinates, counts.pillars),
+            "num_points": self._download(self.device.num_points, counts.pillars),
         }
+        self.context.synchronize()
+        return {**found, "counts": counts}
 
-    def _download(self, buffer: DeviceBuffer) -> npt.NDArray[Any]:
-        array = np.zeros(buffer.shape, buffer.dtype)
+    def _download(self, buffer: DeviceBuffer, rows: int) -> npt.NDArray[Any]:
+        array = np.zeros((rows, *buffer.shape[1:]), buffer.dtype)
         self.context.download(array, buffer.address)
         return array
 
@@ -190,10 +189,9 @@ class VoxelizerPair:
         """Fail unless every bit of the GPU's is the CPU's."""
         found, expected = self.run(frame), self.cpu.voxelize(frame)
         assert found["counts"] == expected.counts
-        rows = len(expected.features)
         with np.errstate(over="ignore"):
             features = expected.features.astype(self.device.features.dtype)
-        assert_same_bits(found["all_features"][:rows], features)
+        assert_same_bits(found["all_features"], features)
         np.testing.assert_array_equal(found["coordinates"], expected.coordinates)
         np.testing.assert_array_equal(found["num_points"], expected.num_points)
 

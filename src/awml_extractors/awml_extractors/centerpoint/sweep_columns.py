@@ -44,17 +44,18 @@ def needed_columns(
     Raises:
         PointCloudError: The model needs an intensity that is not there, or a column is not numeric.
     """
-    needed = {name: getattr(columns, name) for name in ("x", "y", "z")}
-    if "intensity" in config.point_features:
-        if columns.intensity is None:
+    needed: dict[str, npt.NDArray[Any]] = {}
+    for name in ("x", "y", "z", "intensity"):
+        column = getattr(columns, name)
+        if name == "intensity" and name not in config.point_features:
+            break
+        if column is None:
             raise PointCloudError(
                 f"sweep {position}",
-                "has no intensity, which this model needs",
+                f"has no {name}, which this model needs",
                 expected=", ".join(config.point_features),
                 hint="Map a field of the cloud to intensity, or use a model trained without it.",
             )
-        needed["intensity"] = columns.intensity
-    for name, column in needed.items():
         if column.dtype.kind not in "fiu":
             raise PointCloudError(
                 f"sweep {position} column {name}",
@@ -62,6 +63,7 @@ def needed_columns(
                 got=column.dtype,
                 expected="float or integer",
             )
+        needed[name] = column
     return needed
 
 

@@ -85,6 +85,12 @@ def header_dtype(sizes: FrameSizes) -> np.dtype[np.void]:
     )
 
 
+def offset_of(layout: np.dtype[np.void], field: str) -> int:
+    """Bytes from the beginning of a structure to one of its fields."""
+    fields: dict[str, Any] = dict(layout.fields or {})
+    return int(fields[field][1])
+
+
 class HeaderWriter:
     """Describes frames in memory that is laid out as :func:`header_dtype`.
 
@@ -97,9 +103,8 @@ class HeaderWriter:
     """
 
     def __init__(self, header: npt.NDArray[Any], interleaved: bool) -> None:
-        fields = header.dtype.fields or {}
         self._memory = memoryview(header.view(np.uint8).reshape(-1))
-        self._sweeps, self._segments = (int(fields[name][1]) for name in ("sweep", "segment"))
+        self._sweeps, self._segments = (offset_of(header.dtype, name) for name in ("sweep", "segment"))
         self._segment_entries = header["segment"][0]
         self._rounds = ROUNDS if interleaved else 1
 

@@ -19,7 +19,13 @@ from awml_extractors.centerpoint.device.constants import (
     decoration_warps,
     frame_source,
 )
-from awml_extractors.centerpoint.device.frame_header import COUNTERS, HeaderWriter, counts_of, header_dtype
+from awml_extractors.centerpoint.device.frame_header import (
+    COUNTERS,
+    HeaderWriter,
+    counts_of,
+    header_dtype,
+    offset_of,
+)
 from awml_extractors.centerpoint.pillars import PillarCounts
 from awml_extractors.centerpoint.sweep_columns import check_sweep
 
@@ -88,11 +94,10 @@ class DeviceVoxelizer:
         self._header = context.pinned((1,), layout)
         self._writer = HeaderWriter(self._header.array, config.point_order == "interleaved")
         self._frame = context.buffer((1,), layout, fill=0)
-        offset = (layout.fields or {})["counters"][1]
-        self.counters = DeviceSpan(self._frame.address + offset, COUNTERS.itemsize)
+        self.counters = DeviceSpan(self._frame.address + offset_of(layout, "counters"), COUNTERS.itemsize)
         """The counters of the frame, for :meth:`counts`."""
         self.pillars = DeviceSpan(
-            self.counters.address + (COUNTERS.fields or {})["pillars"][1], np.dtype(np.uint32).itemsize
+            self.counters.address + offset_of(COUNTERS, "pillars"), np.dtype(np.uint32).itemsize
         )
         """uint32 [1]: pillars of the frame."""
         self.clouds = DeviceClouds(context, config, _STAGING_BYTES)
