@@ -133,6 +133,39 @@ def test_the_first_box_beyond_the_list_counts() -> None:
     assert_same_frame(found, on_cpu(config, options, head))
 
 
+@pytest.mark.parametrize(("side", "left"), [(0.05, 2), (0.2, 1)])
+def test_tiny_boxes_at_one_place_do_not_overlap(side: float, left: int) -> None:
+    config = config_of(8, 4)
+    head = head_of(config, "empty", 0)
+    for cell in (2, 3):
+        head["heatmap"][0, 0, 0, cell] = 2.0
+        head["reg"][0, :, 0, cell] = (4 - cell, 2.0)
+        head["dim"][0, :, 0, cell] = np.log(side)
+        head["rot"][0, :, 0, cell] = (1.0, 0.0)
+    options = PostprocessOptions(circle_nms_dist_threshold=0.0)
+    context, decoder = decoder_of(config, options, 64)
+    found = on_device(context, decoder, head)
+    assert len(found.detections) == left
+    assert_same_frame(found, on_cpu(config, options, head))
+
+
+@pytest.mark.parametrize(("apart", "left"), [(1.38, 1), (1.42, 2)])
+def test_boxes_that_touch_by_their_tips_are_told_apart(apart: float, left: int) -> None:
+    """Unit squares on their tips, whose centres are just nearer or farther than the diagonal."""
+    config = config_of(8, 4)
+    head = head_of(config, "empty", 0)
+    for cell, x in ((2, 0.0), (3, apart)):
+        head["heatmap"][0, 0, 0, cell] = 2.0
+        head["reg"][0, :, 0, cell] = (4 - cell + x / 0.5, 2.0)
+        head["dim"][0, :, 0, cell] = 0.0
+        head["rot"][0, :, 0, cell] = (np.sqrt(0.5), np.sqrt(0.5))
+    options = PostprocessOptions(iou_nms_threshold=0.0)
+    context, decoder = decoder_of(config, options, 64)
+    found = on_device(context, decoder, head)
+    assert len(found.detections) == left
+    assert_same_frame(found, on_cpu(config, options, head))
+
+
 def test_of_broken_boxes_those_count_that_are_among_the_best() -> None:
     config = config_of(16, 16)
     head = head_of(config, "broken", 0)

@@ -23,7 +23,7 @@ OPTIONS = {
         min_confidence_scores={"CAR": (0.4, 0.6, 0.7)},
         circle_nms_dist_threshold=0.7,
     ),
-    "mmdet3d": PostprocessOptions(decoder="mmdet3d", mmdet3d_score_threshold=0.6, mmdet3d_post_max=400),
+    "mmdet3d": PostprocessOptions(decoder="mmdet3d", mmdet3d_score_threshold=0.7, mmdet3d_post_max=400),
 }
 
 
@@ -86,7 +86,9 @@ def test_a_captured_graph_replays_with_whatever_options_are_set(
             for _ in range(3):
                 graph.launch(context.stream)
                 context.synchronize()
-                assert_same_frame(device.results(), expected)
+                found = device.results()
+                assert_same_frame(found, expected)
+                assert not found.on_host
             assert len(expected.detections) > 100
     graph.close()
 
