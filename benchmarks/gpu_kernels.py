@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gpu_timing import GraphTimer
+from gpu_timing import Enqueue, GraphTimer, statistics
 
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runtime.cuda import CudaContext, KernelModule
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.decoder import DeviceDecoder
-from awml_extractors.centerpoint.device.frame_header import COUNTERS
 from awml_extractors.centerpoint.device.scatter import DeviceScatter
 from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer, LoadModule
 
@@ -32,11 +33,10 @@ def preprocessing(
         context, config, max_points=len(cloud), max_sweeps=1, dtype=dtype, load=load
     )
     voxelizer.upload(context.stream, PointCloudFrame.single(PointColumns.from_array(cloud)))
-    times = timer.measure(voxelizer.enqueue)
-    counters = np.zeros(1, COUNTERS)
-    context.download(counters, voxelizer.counters.address)
-    context.synchronize()
-    counts = voxelizer.counts(counters)
+    # The header sets the counters to zero, so that a frame can be repeated.
+    steps = {"header": voxelizer.send_header, **voxelizer.steps}
+    times = timer.measure(in_order(steps))
+    counts = voxelizer.counts()
     element = np.dtype(dtype).itemsize
     channels, slots = config.num_encoder_features, config.max_points_per_voxel
     # What any implementation has to read and write: records, features of stored points, coordinates.
@@ -51,16 +51,48 @@ def preprocessing(
     canvas_bytes = counts.pillars * config.num_pillar_features * element
     return {
         "counts": counts.as_dict(),
+        "upload_host_ms": uploads(context, voxelizer, cloud),
         "preprocess_ms": times,
+        "preprocess_steps_ms": timer.steps(steps),
         "preprocess_bytes": {"least": least, "with_padding": padded},
         "preprocess_gb_per_s": {
             name: round(size / times["warm"]["p50"] / 1e6, 1)
             for name, size in (("least", least), ("with_padding", padded))
         },
         "scatter_ms": (scattered := timer.measure(bound.enqueue)),
+        "scatter_steps_ms": timer.steps(
+            {"claim_cells": bound.claim.enqueue, "fill_canvas": bound.fill.enqueue}
+        ),
         # Rows read, cells written, and the owners of all cells looked at.
         "scatter_gb_per_s": round((2 * canvas_bytes + 4 * nx * ny) / scattered["warm"]["p50"] / 1e6, 1),
     }
+
+
+def uploads(context: CudaContext, voxelizer: DeviceVoxelizer, cloud: np.ndarray) -> dict[str, Any]:
+    """Milliseconds of the host until a cloud is on the device, by the memory it comes from."""
+    pinned = voxelizer.clouds.receive_into(cloud.nbytes).view(cloud.dtype).reshape(cloud.shape)
+    pinned[:] = cloud
+    found = {}
+    for name, points in (("pinned", pinned), ("pageable", cloud)):
+        times = []
+        for _ in range(50):
+            frame = PointCloudFrame.single(PointColumns.from_array(points))
+            start = time.perf_counter_ns()
+            voxelizer.upload(context.stream, frame)
+            context.synchronize()
+            times.append((time.perf_counter_ns() - start) * 1e-6)
+        found[name] = statistics(times[10:])
+    return found
+
+
+def in_order(steps: Mapping[str, Enqueue]) -> Enqueue:
+    """All steps, one after the other."""
+
+    def enqueue(stream: int) -> None:
+        for step in steps.values():
+            step(stream)
+
+    return enqueue
 
 
 def scene(config: CenterPointConfig, objects: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -100,13 +132,9 @@ def postprocessing(
         buffer = context.buffer(value.shape, value.dtype)
         context.upload(buffer.address, value)
         addresses[name] = buffer.address
-    decode, suppress = decoder.bind(addresses)
-
-    def both(stream: int) -> None:
-        decode(stream)
-        suppress(stream)
-
-    times = timer.measure(both)
+    decode, _ = decoder.bind(addresses)
+    steps = decoder.steps(addresses)
+    times = timer.measure(in_order(steps))
     found = decoder.results(addresses)
     return {
         "candidates": found.candidates,
@@ -115,4 +143,5 @@ def postprocessing(
         "on_host": found.on_host,
         "to_host_ms": times,
         "decode_ms": timer.measure(decode),
+        "steps_ms": timer.steps(steps),
     }

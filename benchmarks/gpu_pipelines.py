@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import resource
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +19,7 @@ from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.pipeline import DeviceCenterPointPipeline
 from awml_extractors.centerpoint.device.settings import DeviceSettings
 
+_SLOWEST = 8
 _LEAST, _SIZES = 0.8, 64
 """Frames have between 80 and 100 % of the points, in so many sizes."""
 
@@ -73,12 +75,14 @@ def run_frames(
         pipeline.infer(PointCloudFrame((Sweep(columns), *others)))
     gc.collect()
     gc.freeze()
-    host, device, stages = [], [], []
+    host, device, stages, events = [], [], [], []
     for index in range(frames):
         sample = PointCloudFrame((Sweep(clouds[index % _SIZES]), *others))
+        before = _host_events()
         start = time.perf_counter_ns()
         result = pipeline.infer(sample)
         host.append((time.perf_counter_ns() - start) * 1e-6)
+        events.append(_host_events() - before)
         device.append(result.latencies.total_ms)
         stages.append(result.latencies.as_dict())
     gc.unfreeze()
@@ -89,5 +93,35 @@ def run_frames(
         "counts_of_last": dict(result.counts),
         "host_ms": statistics(host),
         "device_ms": statistics(device) if names else None,
+        "slowest": _slowest(host, device, stages, events),
         "stage_p50_ms": {name: round(float(np.median([s[name] for s in stages])), 5) for name in names},
     }
+
+
+_HOST_EVENTS = ("page_faults", "waits", "preemptions", "collections")
+
+
+def _host_events() -> np.ndarray:
+    """What the operating system and Python have done to this process so far, by :data:`_HOST_EVENTS`."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    collections = sum(generation["collections"] for generation in gc.get_stats())
+    return np.array((usage.ru_minflt + usage.ru_majflt, usage.ru_nvcsw, usage.ru_nivcsw, collections))
+
+
+def _slowest(
+    host: list[float], device: list[float], stages: list[dict[str, float]], events: list[np.ndarray]
+) -> dict[str, Any]:
+    """The slowest frames, with what happened in them, and how often that happened in all frames."""
+    order = np.argsort(host)[::-1][:_SLOWEST]
+    frames = [
+        {
+            "frame": int(index),
+            "host_ms": round(host[index], 5),
+            "device_ms": round(device[index], 5),
+            **{name: round(value, 5) for name, value in stages[index].items()},
+            **dict(zip(_HOST_EVENTS, events[index].tolist(), strict=True)),
+        }
+        for index in order
+    ]
+    totals = np.sum(events, axis=0).tolist()
+    return {"in_all_frames": dict(zip(_HOST_EVENTS, totals, strict=True)), "frames": frames}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,6 +49,40 @@ class GraphTimer:
             "cold": statistics(self._single(enqueue, cold=True)),
             f"one of {_REPEATS} in a graph": round(self._repeated(enqueue), 5),
         }
+
+    def steps(self, steps: Mapping[str, Enqueue]) -> dict[str, Any]:
+        """Median milliseconds of every step of a graph, with an event behind each.
+
+        What an event costs is in every figure; ``nothing`` is the time between two events in a row.
+        """
+        context, stream = self._context, self._context.stream
+        names = ("nothing", *steps)
+        events = [context.create_event() for _ in range(len(names) + 1)]
+        work: list[Enqueue] = [lambda _: None, *steps.values()]
+        found: dict[str, Any] = {}
+        for caches in ("warm", "cold"):
+
+            def timed(stream: int, caches: str = caches) -> None:
+                if caches == "cold":
+                    context.fill(self._flush.address, 1, self._flush.size, stream)
+                context.record(events[0], stream, captured=True)
+                for step, event in zip(work, events[1:], strict=True):
+                    step(stream)
+                    context.record(event, stream, captured=True)
+
+            graph = capture(context, stream, timed)
+            times: list[list[float]] = []
+            for index in range(self._rounds + 10):
+                graph.launch(stream)
+                context.synchronize()
+                if index >= 10:
+                    times.append([context.elapsed_ms(*pair) for pair in pairwise(events)])
+            graph.close()
+            medians = np.median(np.array(times), axis=0)
+            found[caches] = {
+                name: round(float(value), 5) for name, value in zip(names, medians, strict=True)
+            }
+        return found
 
     def _single(self, enqueue: Enqueue, *, cold: bool) -> list[float]:
         context, stream = self._context, self._context.stream
@@ -124,6 +161,41 @@ def copy_bandwidth(context: CudaContext) -> dict[str, float]:
         "upload_4mb_gb_per_s": round(host.size / upload / 1e6, 1),
         "upload_4mb_ms": round(upload, 5),
     }
+
+
+def staging_times(context: CudaContext) -> dict[str, float]:
+    """Milliseconds of the host for 4 MB of pageable memory: into pinned memory, and by the driver alone."""
+    size, rounds = 4 << 20, 100
+    # More sources than caches hold, as every message of a node is another one.
+    sources = [np.full(size, index, np.uint8) for index in range(32)]
+    pinned = context.pinned((size,), np.uint8).array
+    device = context.buffer((size,), np.uint8)
+
+    def median(task: Callable[[np.ndarray], None]) -> float:
+        times = []
+        for index in range(rounds):
+            start = time.perf_counter_ns()
+            task(sources[index % len(sources)])
+            times.append((time.perf_counter_ns() - start) * 1e-6)
+        return round(float(np.median(times)), 5)
+
+    def by_driver(source: np.ndarray) -> None:
+        context.upload(device.address, source)
+        context.synchronize()
+
+    found = {"driver": median(by_driver), "1 thread": median(lambda source: np.copyto(pinned, source))}
+    for threads in (2, 4):
+        with ThreadPoolExecutor(threads) as pool:
+            parts = np.array_split(np.arange(size), threads)
+            slices = [slice(int(part[0]), int(part[-1]) + 1) for part in parts]
+
+            def shared(source: np.ndarray, pool: ThreadPoolExecutor = pool, slices: Any = slices) -> None:
+                jobs = [pool.submit(np.copyto, pinned[each], source[each]) for each in slices[1:]]
+                np.copyto(pinned[slices[0]], source[slices[0]])
+                wait(jobs)
+
+            found[f"{threads} threads"] = median(shared)
+    return found
 
 
 def gpu_record(context: CudaContext) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC, POINT_XYZIRCAEDT
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_deploy_core.runtime.cuda import CudaContext, DeviceBuffer, KernelModule
 from awml_extractors.centerpoint.config import CenterPointConfig
-from awml_extractors.centerpoint.device.frame_header import COUNTERS
 from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer, LoadModule
 from awml_extractors.centerpoint.pillars import Voxelizer
 
@@ -168,10 +167,8 @@ class VoxelizerPair:
 
     def results(self) -> dict[str, Any]:
         """The same of what is on the device."""
-        counters = np.zeros(1, COUNTERS)
-        self.context.download(counters, self.device.counters.address)
         self.context.synchronize()
-        counts = self.device.counts(counters)
+        counts = self.device.counts()
         found: dict[str, Any] = {
             "all_features": self._download(self.device.features, max(counts.pillars, self.min_rows)),
             "coordinates": self._download(self.device.coordinates, counts.pillars),

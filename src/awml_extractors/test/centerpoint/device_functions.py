@@ -40,6 +40,10 @@ extern "C" __global__ void overlap_all(const overlap::Box* a, const overlap::Box
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
     out[i] = overlap::area_of(a[i], b[i]);
 }
+extern "C" __global__ void apart_all(const overlap::Box* a, const overlap::Box* b, int n, double* out) {
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
+    out[i] = overlap::are_apart(a[i], b[i]) && overlap::area_of(a[i], b[i]) != 0.0;
+}
 extern "C" __global__ void float16_all(const unsigned short* x, int n, float* out) {
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += gridDim.x * blockDim.x)
     out[i] = value_of(x[i]);
@@ -70,6 +74,8 @@ ON_CPU: dict[str, Callable[..., Any]] = {
     "cos_sin_all": arithmetic.cos_sin,
     "sigmoid_all": arithmetic.sigmoid,
     "overlap_all": overlaps,
+    # Boxes that a line separates share nothing, also where every operation is rounded.
+    "apart_all": lambda a, b: np.zeros(len(a)),
     "float16_all": lambda bits: bits.view(np.float16).astype(np.float32),
 }
 
@@ -104,6 +110,7 @@ def arguments_of(count: int, seed: int) -> dict[str, tuple[Any, ...]]:
         "cos_sin_all": (np.concatenate([values, rng.uniform(-1e5, 1e5, count)]),),
         "sigmoid_all": (logits,),
         "overlap_all": (boxes(rng, min(count, 20_000)), boxes(rng, min(count, 20_000))),
+        "apart_all": (boxes(rng, count), boxes(rng, count)),
         "float16_all": (np.arange(2**16, dtype=np.uint16),),
     }
 

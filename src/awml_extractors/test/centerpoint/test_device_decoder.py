@@ -133,6 +133,32 @@ def test_the_first_box_beyond_the_list_counts() -> None:
     assert_same_frame(found, on_cpu(config, options, head))
 
 
+@pytest.mark.parametrize("radius", [0.1, 0.5, 3.0])
+def test_what_is_near_is_found_across_bins_however_far_away(radius: float) -> None:
+    """Pairs on both sides of the radius; bins repeat, so that far boxes lie in the bins of others."""
+    config = config_of(64, 4)
+    head = head_of(config, "empty", 0)
+    rng = np.random.default_rng(int(10 * radius))
+    period = 128 * max(0.25, 1.25 * radius)
+    bases = np.array([0.0, period, -period, 7 * period, 1e3, -1e5, 3e6, 1e18])
+    for cell in range(64):
+        base = bases[cell // 8] + (cell // 2 % 4) * 4.1 * radius
+        shift = cell % 2 * radius * rng.choice([0.9, 0.9999, 1.0, 1.0001, 1.1])
+        head["heatmap"][0, 0, 0, cell] = 1.0 + rng.random()
+        head["reg"][0, :, 0, cell] = ((base + shift) / 0.5 - cell + 32, 2.0 + base / 0.5)
+        head["rot"][0, :, 0, cell] = (1.0, 0.0)
+    options = PostprocessOptions(
+        distance_bin_upper_limits=(1e19,),
+        circle_nms_dist_threshold=radius,
+        iou_nms_search_distance_2d=0.0,
+    )
+    context, decoder = decoder_of(config, options, 64, seed=3)
+    found = on_device(context, decoder, head)
+    assert found.boxes_decoded == 64
+    assert 30 < len(found.detections) < 64
+    assert_same_frame(found, on_cpu(config, options, head))
+
+
 @pytest.mark.parametrize(("side", "left"), [(0.05, 2), (0.2, 1)])
 def test_tiny_boxes_at_one_place_do_not_overlap(side: float, left: int) -> None:
     config = config_of(8, 4)

@@ -13,7 +13,7 @@ from awml_deploy_core.runtime.cuda import KernelSource
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.pillars import ROUNDS
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "kernels"
 _AXES = "XYZ"
 _SHARED_BYTES = 48 * 1024
 """Shared memory that every GPU gives to a block without being asked."""

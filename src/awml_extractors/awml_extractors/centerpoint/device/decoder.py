@@ -141,6 +141,19 @@ class DeviceDecoder:
 
         Arguments and errors are those of :meth:`enqueue`; :meth:`results` then takes these addresses.
         """
+        decode, suppress_ = self._bound(head_addresses, pillars)
+        return partial(_enqueue_all, decode), partial(_enqueue_all, suppress_)
+
+    def steps(
+        self, head_addresses: Mapping[str, int], *, pillars: int = 0
+    ) -> dict[str, Callable[[int], None]]:
+        """What :meth:`enqueue` puts on a stream, in order, by name, for who measures it."""
+        decode, suppress_ = self._bound(head_addresses, pillars)
+        return {launch.kernel.name: launch.enqueue for launch in (*decode, *suppress_)}
+
+    def _bound(
+        self, head_addresses: Mapping[str, int], pillars: int
+    ) -> tuple[list[BoundKernel], list[BoundKernel]]:
         self._heads = self._addresses(head_addresses)
         key = (*self._heads.values(), pillars)
         if key not in self._launches:
@@ -149,8 +162,7 @@ class DeviceDecoder:
             self._launches[key] = bind_launches(
                 self._modules, self._memory, self._config, self._heads, pillars, half=self._half
             )
-        decode, suppress_ = self._launches[key]
-        return partial(_enqueue_all, decode), partial(_enqueue_all, suppress_)
+        return self._launches[key]
 
     def results(self, head_addresses: Mapping[str, int] | None = None) -> DecodedFrame:
         """The frame that ran last, after its stream was synchronised.

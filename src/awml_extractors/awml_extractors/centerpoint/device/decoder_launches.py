@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,12 @@ from awml_deploy_core.runtime.cuda import (
     PinnedBuffer,
 )
 from awml_extractors.centerpoint.config import CenterPointConfig
+from awml_extractors.centerpoint.device.constants import FOLDER
 from awml_extractors.centerpoint.device.parameters import ROW, Parameters
 
-_KERNELS = Path(__file__).parent / "kernels"
-_LISTED, _CELLS_OF_BLOCK, _BOXES_OF_BLOCK, _PAIRED_OF_BLOCK = 32, 1024, 32, 4
-"""What the kernels have as constants: kListed, kCellsOfBlock, and boxes that one block takes at once."""
+_LISTED, _CELLS_OF_BLOCK, _BINS = 32, 1024, 128 * 128
+_RANKED_OF_BLOCK, _LISTED_OF_BLOCK, _PAIRED_OF_BLOCK = 32, 16, 4
+"""Constants of the kernels: kListed, kCellsOfBlock, kBins; and boxes that a block takes at once."""
 _MOST_BLOCKS = 1024
 _COUNTERS, _HEADER = 4, 4
 
@@ -34,8 +34,8 @@ def kernel_sources(classes: int, *, half: bool) -> tuple[KernelSource, KernelSou
     layout = f"-DPARAMETER_BYTES={ctypes.sizeof(Parameters)}"
     element = ("-DHEAD_HALF=1",) if half else ()
     return (
-        KernelSource(_KERNELS / "decode.cu", (layout, f"-DCLASSES={classes}", *element)),
-        KernelSource(_KERNELS / "suppress.cu", (layout,)),
+        KernelSource(FOLDER / "decode.cu", (layout, f"-DCLASSES={classes}", *element)),
+        KernelSource(FOLDER / "suppress.cu", (layout,)),
     )
 
 
@@ -64,13 +64,15 @@ class DecoderMemory:
             "counters": context.buffer((_COUNTERS,), np.int32),
             "keys": context.buffer((capacity,), np.uint64),
             "rows": context.buffer((capacity, ROW.itemsize), np.uint8),
-            "centers": context.buffer((capacity, 2), np.float32),
+            "spots": context.buffer((capacity, 4), np.float32),
             "turns": context.buffer((capacity, 2), np.float64),
-            "near_counts": context.buffer((capacity,), np.int32),
+            "heads": context.buffer((_BINS,), np.int32),
+            "nexts": context.buffer((capacity,), np.int32),
+            "nears": context.buffer((capacity, 2), np.int32),
             "near_lists": context.buffer((_LISTED, capacity), np.int32),
             "apart": context.buffer((capacity,), np.int32),
+            "spots_apart": context.buffer((capacity, 4), np.float32),
             "dropped": context.buffer((capacity,), np.int32),
-            "chosen": context.buffer((capacity,), np.int32),
         }
         return cls(
             capacity, buffers, context.pinned((_HEADER,), np.int32), context.pinned((capacity,), ROW)
@@ -114,27 +116,41 @@ def bind_launches(
 
     decode, suppress = modules
     room = memory.capacity
-    boxes, pairs = (min(_blocks(room, size), _MOST_BLOCKS) for size in (_BOXES_OF_BLOCK, _PAIRED_OF_BLOCK))
+    ranks, lists, pairs = (
+        min(_blocks(room, size), _MOST_BLOCKS)
+        for size in (_RANKED_OF_BLOCK, _LISTED_OF_BLOCK, _PAIRED_OF_BLOCK)
+    )
     masks = 4 * 4 * _blocks(room, 32)
     cells = _blocks(width * height, _CELLS_OF_BLOCK)
-    near = "centers near_counts near_lists"
+    decoded = "counters rows spots turns heads nexts"
     return [
         bind(decode, "begin_frame", 1, 32, "pillars counters"),
-        bind(decode, "find_candidates", cells, 256, "parameters heatmap reg rot counters keys"),
-        bind(
-            decode,
-            "sort_and_decode",
-            boxes,
-            256,
-            "parameters keys reg height dim rot vel counters rows centers turns",
-        ),
+        bind(decode, "find_candidates", cells, 256, "parameters heatmap reg rot counters keys heads"),
+        bind(decode, "sort_and_decode", ranks, 256, f"parameters keys reg height dim rot vel {decoded}"),
     ], [
-        bind(suppress, "list_near_boxes", boxes, 256, f"parameters counters {near}"),
-        bind(suppress, "suppress_near_boxes", 1, 1024, f"parameters counters {near} apart", masks),
-        bind(suppress, "find_overlaps", pairs, 128, "parameters counters rows turns apart dropped"),
         bind(
-            suppress, "write_boxes", 1, 1024, "parameters counters rows apart dropped chosen header boxes"
+            suppress,
+            "list_near_boxes",
+            lists,
+            256,
+            "parameters counters spots heads nexts nears near_lists",
         ),
+        bind(
+            suppress,
+            "suppress_near_boxes",
+            1,
+            1024,
+            "parameters counters spots nears near_lists apart spots_apart",
+            masks,
+        ),
+        bind(
+            suppress,
+            "find_overlaps",
+            pairs,
+            128,
+            "parameters counters rows turns apart spots_apart dropped",
+        ),
+        bind(suppress, "write_boxes", 1, 1024, "parameters counters rows apart dropped header boxes"),
     ]
 
 

@@ -19,7 +19,6 @@ from awml_deploy_core.runtime.session import Session
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.decoder import DecodedFrame, DeviceDecoder
 from awml_extractors.centerpoint.device.encoder import DeviceEncoder
-from awml_extractors.centerpoint.device.frame_header import COUNTERS
 from awml_extractors.centerpoint.device.parameters import parameters_of
 from awml_extractors.centerpoint.device.scatter import DeviceScatter
 from awml_extractors.centerpoint.device.settings import DeviceSettings, EncoderRows
@@ -91,14 +90,13 @@ class DeviceFrame:
             dtype=encoder.spec.inputs[0].dtype,
             load=load,
         )
-        self._counters = context.pinned((1,), COUNTERS)
         resident = on_device(encoder, context)
         self._encoder = DeviceEncoder(
             context,
             resident,
             self._voxelizer.features,
             self._voxelizer.pillars,
-            lambda: int(self._counters.array["pillars"][0]),
+            lambda: self._voxelizer.counts().pillars,
             self._rows_of(resident),
         )
         self._scatter = DeviceScatter(
@@ -165,7 +163,7 @@ class DeviceFrame:
             self._drain()
             raise
         return FrameOnDevice(
-            self._voxelizer.counts(self._counters.array),
+            self._voxelizer.counts(),
             self._decoder.results(),
             tuple(self._program.latencies()),
         )
@@ -212,12 +210,8 @@ class DeviceFrame:
         scatter = self._scatter.bind(self._encoder.output, voxelizer.coordinates, voxelizer.pillars)
         decode, suppress = decoder.bind(self._head_addresses, pillars=voxelizer.pillars.address)
 
-        def counters_to_host(stream: int) -> None:
-            context.copy(self._counters.address, voxelizer.counters.address, COUNTERS.itemsize, stream)
-
         steps = (
             Step("voxelize", voxelizer.enqueue),
-            Step("voxelize", counters_to_host),
             self._encoder.step(),
             Step("scatter", scatter.enqueue),
             Step("backbone_head", self._head.enqueue, capturable=self._head.capturable),

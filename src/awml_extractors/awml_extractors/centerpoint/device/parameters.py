@@ -7,6 +7,7 @@ replays whatever they are. ``kernels/postprocess.cuh`` declares the same layout.
 from __future__ import annotations
 
 import ctypes
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,10 @@ from awml_extractors.centerpoint.nms import PEDESTRIAN
 from awml_extractors.centerpoint.options import PostprocessOptions
 
 MAX_BINS, MAX_CLASSES = 32, 64
+_LEAST_BIN, _BIN_RADII = 0.25, 1.25
+"""Size of the bins of boxes: at least so many metres, and so many radii of circle suppression. The part
+above one is more than float32 rounds at the greatest distance that ``bin_across`` tells apart."""
+_FLOAT_MARGIN = 1.001
 _MAX_PLACES = 2**32
 """Cells times classes: a place is half of a sorting key."""
 
@@ -44,6 +49,8 @@ class Parameters(ctypes.Structure):
         ("floor", ctypes.c_float),
         ("least_score", ctypes.c_float),
         ("near_squared", ctypes.c_float),
+        ("bins_per_meter", ctypes.c_float),
+        ("search_reach", ctypes.c_float),
         ("step_x", ctypes.c_float),
         ("step_y", ctypes.c_float),
         ("factor", ctypes.c_float),
@@ -91,13 +98,13 @@ def parameters_of(config: CenterPointConfig, options: PostprocessOptions, capaci
         block.floor = logit_floor(float(np.float32(options.mmdet3d_score_threshold)))
         block.least_score = options.mmdet3d_score_threshold
         # A squared distance equal to the radius is near too.
-        block.near_squared = np.nextafter(np.float32(options.mmdet3d_min_radius), np.float32(np.inf))
+        _set_radius(block, np.nextafter(np.float32(options.mmdet3d_min_radius), np.float32(np.inf)))
         block.best = min(options.mmdet3d_pre_max, capacity)
         block.most = min(options.mmdet3d_post_max, capacity)
         return block
     tables = ThresholdTables.of(config, options)
     block.floor = logit_floor(float(tables.scores.min()))
-    block.near_squared = options.circle_nms_dist_threshold * options.circle_nms_dist_threshold
+    _set_radius(block, options.circle_nms_dist_threshold * options.circle_nms_dist_threshold)
     block.best = block.most = capacity
     block.bins = len(tables.limits)
     _fill(block.limits, tables.limits)
@@ -108,7 +115,13 @@ def parameters_of(config: CenterPointConfig, options: PostprocessOptions, capaci
     distance = options.iou_nms_search_distance_2d
     if distance > 0.0:
         block.search_squared = distance * distance
+        block.search_reach = _FLOAT_MARGIN * distance * distance
     return block
+
+
+def _set_radius(block: Parameters, squared: float | np.float32) -> None:
+    block.near_squared = squared
+    block.bins_per_meter = 1.0 / max(_LEAST_BIN, _BIN_RADII * math.sqrt(squared))
 
 
 def _fill(target: Any, values: Any) -> None:

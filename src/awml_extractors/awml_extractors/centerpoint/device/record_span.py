@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ def packed_layout(columns: int) -> tuple[int, tuple[int, int, int, int], int]:
     return 4 * columns, (0, 4, 8, 12 if columns > 3 else 0), types
 
 
+@cache
 def _type_code(dtype: np.dtype[Any]) -> int | None:
     code = TYPES.get(f"{dtype.kind}{dtype.itemsize}")
     return code if code is None or dtype.isnative else code + SWAPPED

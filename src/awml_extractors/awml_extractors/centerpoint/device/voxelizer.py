@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,8 +43,8 @@ _STAGING_BYTES = 16 << 20
 class DeviceVoxelizer:
     """Voxelises frames of one configuration on the GPU and keeps its buffers between them.
 
-    A frame is :meth:`upload`, which varies, and :meth:`enqueue`, which is the same for every frame:
-    it can be captured into a CUDA graph and replayed for frames of every size. What a frame put on
+    A frame is :meth:`upload`, which varies, and :meth:`enqueue`, four kernels, the same for every frame:
+    they can be captured into a CUDA graph and replayed for frames of every size. What a frame put on
     the stream must have run before the next :meth:`upload`. Results are those of
     :class:`~awml_extractors.centerpoint.pillars.Voxelizer`, bit for bit (float16: rounded to nearest
     from them), and depend neither on earlier frames nor on the order in which threads run.
@@ -94,17 +93,14 @@ class DeviceVoxelizer:
         self._header = context.pinned((1,), layout)
         self._writer = HeaderWriter(self._header.array, config.point_order == "interleaved")
         self._frame = context.buffer((1,), layout, fill=0)
-        self.counters = DeviceSpan(self._frame.address + offset_of(layout, "counters"), COUNTERS.itemsize)
-        """The counters of the frame, for :meth:`counts`."""
-        self.pillars = DeviceSpan(
-            self.counters.address + offset_of(COUNTERS, "pillars"), np.dtype(np.uint32).itemsize
-        )
+        self._counters = context.pinned((1,), COUNTERS)
+        counters = self._frame.address + offset_of(layout, "counters")
+        self.pillars = DeviceSpan(counters + offset_of(COUNTERS, "pillars"), np.dtype(np.uint32).itemsize)
         """uint32 [1]: pillars of the frame."""
         self.clouds = DeviceClouds(context, config, _STAGING_BYTES)
         """The clouds on the device."""
         self.steps: dict[str, Callable[[int], None]] = {
-            "header": self._send_header,
-            **{launch.kernel.name: launch.enqueue for launch in self._bind(load, feature_dtype)},
+            launch.kernel.name: launch.enqueue for launch in self._bind(load, feature_dtype)
         }
         """What :meth:`enqueue` puts on a stream, in order, by name, for who measures it."""
 
@@ -127,22 +123,23 @@ class DeviceVoxelizer:
         clouds = self.clouds.place(stream, frame.sweeps)
         self._writer.write(frame.sweeps, clouds)
         self._points_in = frame.num_points
+        self.send_header(stream)
 
     def enqueue(self, stream: int) -> None:
-        """Voxelise and decorate the frame that was uploaded: one small copy and four kernels."""
+        """Voxelise and decorate the frame that was uploaded, once."""
         for step in self.steps.values():
             step(stream)
 
-    def counts(self, counters: npt.NDArray[Any]) -> PillarCounts:
-        """What became of the points of the frame that was uploaded last.
+    def counts(self) -> PillarCounts:
+        """What became of the points of the last frame, after its stream was synchronised."""
+        return counts_of(self._points_in, self._counters.array[0])
 
-        Args:
-            counters: The bytes of ``self.counters``, or :data:`.frame_header.COUNTERS` [1], as they
-                came from the device.
+    def send_header(self, stream: int) -> None:
+        """Describe the frame that was uploaded last once more, so that :meth:`enqueue` can repeat it.
+
+        Outside of the graph, so that it follows the points on the same engine: a copy between
+        kernels would cost the frame two changes of engines.
         """
-        return counts_of(self._points_in, counters.view(COUNTERS).reshape(-1)[0])
-
-    def _send_header(self, stream: int) -> None:
         self._context.copy(self._frame.address, self._header.address, self._header.size, stream)
 
     def _bind(self, load: LoadModule, dtype: np.dtype[np.generic]) -> tuple[BoundKernel, ...]:
@@ -182,7 +179,7 @@ class DeviceVoxelizer:
                 32 * warps,
                 (
                     *(self._frame, points, intensities, occupied, places, grid),
-                    *(self.features, self.num_points, written),
+                    *(self.features, self.num_points, written, self._counters),
                 ),
             ),
         )

@@ -60,13 +60,14 @@ __device__ __forceinline__ void choose_class(const Parameters& p, const Element*
   }
 }
 
-/// Every cell, or with mmdet3d's decoder every cell and class, that passes the thresholds.
+/// Every cell, or with mmdet3d's decoder every cell and class, that passes the thresholds. Empties the bins.
 extern "C" __global__ void __launch_bounds__(256)
     find_candidates(const Parameters* parameters, const Element* heatmap, const Element* reg, const Element* rot,
-                    Counters* counters, Key* keys) {
+                    Counters* counters, Key* keys, int* heads) {
   __shared__ int found[kCellsOfBlock];
   __shared__ int count;
   const Parameters& p = *parameters;
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < kBins; i += gridDim.x * blockDim.x) heads[i] = kNobody;
   if (counters->closed) return;
   if (threadIdx.x == 0) count = 0;
   __syncthreads();
@@ -143,11 +144,13 @@ __device__ inline bool decode_box(const Parameters& p, Key key, const Element* r
 }
 
 /// The rank of every key is how many keys are less: a sort in which no thread waits for another.
-/// Boxes are written at their rank; one that is not finite is near nothing, as its centre is NaN.
+/// Boxes are written at their rank and put into the list of their bin; one that is not finite is in none.
+///
+/// heads [kBins], nexts [capacity]: the lists, whose order is that of threads.
 extern "C" __global__ void __launch_bounds__(256)
     sort_and_decode(const Parameters* parameters, const Key* keys, const Element* reg, const Element* height,
                     const Element* dim, const Element* rot, const Element* vel, Counters* counters, Row* rows,
-                    float2* centers, double2* turns) {
+                    Spot* spots, double2* turns, int* heads, int* nexts) {
   const Parameters& p = *parameters;
   const int total = counters->candidates, lane = threadIdx.x % 32;
   if (total > p.capacity) return;
@@ -181,8 +184,10 @@ extern "C" __global__ void __launch_bounds__(256)
     const bool finite = decode_box(p, key, reg, height, dim, rot, vel, row);
     if (!finite) atomicAdd(&counters->non_finite, 1);
     rows[rank] = row;
+    const float reach = sqrtf(row.length * row.length + row.width * row.width);
     const float nowhere = __int_as_float(0x7fc00000);
-    centers[rank] = finite ? make_float2(row.x, row.y) : make_float2(nowhere, nowhere);
+    spots[rank] = Spot{finite ? row.x : nowhere, row.y, reach, 2 * row.label + (p.pedestrian[row.label] != 0)};
+    if (finite) nexts[rank] = atomicExch(&heads[bin_at(bin_across(p, row.x), bin_across(p, row.y))], rank);
     turns[rank] = arithmetic::cos_sin_of(static_cast<double>(row.yaw));
   }
 }

@@ -35,6 +35,20 @@ __device__ __forceinline__ void clip(const Polygon& polygon, int axis, double si
   out.count = kept;
 }
 
+/// Whether a side of one box lies between the two by far more than rounding could move it, so that
+/// clipping leaves nothing (separating axes; Gottschalk et al., 1996).
+__device__ inline bool are_apart(const Box& a, const Box& b) {
+  const double dx = b.x - a.x, dy = b.y - a.y;
+  const double cos = fabs(a.cos * b.cos + a.sin * b.sin), sin = fabs(a.cos * b.sin - a.sin * b.cos);
+  const double margin = 1e-6 * (a.length + a.width + b.length + b.width);
+  const double along = 0.5 * a.length + margin, across = 0.5 * a.width + margin;
+  const double other_along = 0.5 * b.length + margin, other_across = 0.5 * b.width + margin;
+  return fabs(a.cos * dx + a.sin * dy) > along + (cos * other_along + sin * other_across) ||
+         fabs(a.cos * dy - a.sin * dx) > across + (sin * other_along + cos * other_across) ||
+         fabs(b.cos * dx + b.sin * dy) > other_along + (cos * along + sin * across) ||
+         fabs(b.cos * dy - b.sin * dx) > other_across + (sin * along + cos * across);
+}
+
 /// Area [m^2] that two boxes share.
 __device__ inline double area_of(const Box& a, const Box& b) {
   const double dx = b.x - a.x, dy = b.y - a.y;

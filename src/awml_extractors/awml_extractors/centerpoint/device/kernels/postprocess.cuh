@@ -17,6 +17,8 @@ struct Parameters {
   float floor;            // no logit below it reaches a threshold
   float least_score;      // mmdet3d: to be exceeded
   float near_squared;     // [m^2], of circle suppression: what is below it is near
+  float bins_per_meter;   // of circle suppression: what is near lies in neighbouring bins
+  float search_reach;     // [m^2], not below search_squared, also where float32 rounds
   float step_x, step_y;   // autoware: size of a cell [m]
   float factor, voxel_x, voxel_y;  // mmdet3d: their product is the size of a cell
   float min_x, min_y;     // [m]
@@ -49,7 +51,34 @@ struct Row {
   float x, y, z, length, width, height, yaw, velocity_x, velocity_y, score;
   int label, unused;
 };
-constexpr int kRowWords = sizeof(Row) / 4;
+static_assert(sizeof(Row) % 16 == 0, "rows are copied by 16 bytes");
+constexpr int kRowPieces = sizeof(Row) / 16;
+
+/// Of a box what suppression looks at first; read at once.
+struct __align__(16) Spot {
+  float x, y;   // [m]; NaN of a box that is not finite
+  float reach;  // [m], its diagonal
+  int kind;     // twice its label, plus one for pedestrians
+};
+
+/// Boxes before a box that are near it.
+struct __align__(8) Near {
+  int count;  // all, or more than are listed; -1 for a box that is not finite
+  int first;  // of those that were seen; the best of the frame if all were
+};
+
+constexpr int kBinsAcross = 128, kBins = kBinsAcross * kBinsAcross, kNobody = -1;
+
+/// Bins are squares of the plane, numbered modulo their number across: those of a neighbourhood are distinct.
+__device__ __forceinline__ int bin_across(const Parameters& p, float coordinate) {
+  // Far away all is one bin, so that neither the conversion nor rounding can tear neighbours apart.
+  const float bins = fminf(fmaxf(coordinate * p.bins_per_meter, -1e6f), 1e6f);
+  return static_cast<int>(floorf(bins));
+}
+
+__device__ __forceinline__ int bin_at(int column, int row) {
+  return (row & (kBinsAcross - 1)) * kBinsAcross + (column & (kBinsAcross - 1));
+}
 
 /// Candidates to work on: none if they are too many.
 __device__ __forceinline__ int boxes_of(const Parameters& p, const Counters& counters) {

@@ -186,19 +186,23 @@ __device__ inline void clear_padding(
   }
 }
 
-/// Features of every pillar, zeros in what the last frame wrote beyond them, and a free grid.
+/// Features of every pillar, zeros in what the last frame wrote beyond them, a free grid, and the counts
+/// of the frame in memory of the host.
 ///
 /// features [ROWS, MAX_POINTS, CHANNELS]; num_points [ROWS]: filled slots, zero in padding rows;
 /// written [ROWS]: slots that are not zero, of the last frame and then of this one.
 extern "C" __global__ void __launch_bounds__(32 * WARPS) decorate_pillars(
     const Frame* __restrict__ frame, const float4* __restrict__ points, const float* __restrict__ intensities,
     const int* __restrict__ occupied, const Word* __restrict__ list, Cell* grid, Feature* __restrict__ features,
-    int* __restrict__ num_points, int* __restrict__ written) {
+    int* __restrict__ num_points, int* __restrict__ written, Counters* __restrict__ counts_on_host) {
   __shared__ float rows[WARPS][ROW];
   const Word lane = threadIdx.x % 32;
   const Word pillars = frame->counters.pillars, occupied_cells = frame->counters.cells;
   const Word warp = blockIdx.x * WARPS + threadIdx.x / 32, warps = gridDim.x * WARPS;
   float* values = rows[threadIdx.x / 32];
+  if (blockIdx.x == 0 && threadIdx.x < sizeof(Counters) / sizeof(Word)) {
+    ((Word*)counts_on_host)[threadIdx.x] = ((const Word*)&frame->counters)[threadIdx.x];
+  }
   for (Word row = warp; row < pillars; row += warps) {
     const int before = written[row];
     const int cell = occupied[row];
