@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src" / "awml_deploy_ros"))
 os.environ["PYTHONPATH"] = os.pathsep.join([sys.path[0], os.environ.get("PYTHONPATH", "")])
 os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(ROOT / "config" / "fastdds_profile.xml"))
+os.environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 CHECKPOINT = ROOT / "models" / "centerpoint_demo" / "checkpoint.pth"
@@ -41,7 +42,7 @@ START_TIMEOUT_S, SETTLE_S, CLOUDS = 180.0, 2.0, 8
 
 
 def publish(rate_hz: float, seconds: float, points: int) -> int:
-    """Send serialised clouds at a rate, stamped as they are sent; print their number, late ones, seconds."""
+    """Send serialised clouds at a rate, stamped as they are sent; print their number, late ones, time."""
     import rclpy
     from rclpy.qos import qos_profile_sensor_data
     from rclpy.serialization import serialize_message
@@ -218,7 +219,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        overrides = [f"checkpoint_path={CHECKPOINT}", f"work_dir={folder}"]
+        # Simplified by a package that few machines have, for a graph that PyTorch does not run.
+        simplify = f"export.onnx.simplify={str(options.backend != 'pytorch').lower()}"
+        overrides = [f"checkpoint_path={CHECKPOINT}", f"work_dir={folder}", simplify]
         DeploymentRunner(load_target(ROOT / "config" / "centerpoint" / "deploy.yaml", overrides)).export()
         node = Node(folder, options)
         try:
