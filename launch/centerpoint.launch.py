@@ -3,6 +3,7 @@
 ros2 launch awml_deploy_ros centerpoint.launch.py model_path:=<bundle> input/pointcloud:=<topic>
 """
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import LifecycleNode
+from launch_ros.actions import LifecycleNode, Node
 
 from awml_deploy_ros.parameters import TABLE
 from awml_deploy_ros.transport import large_cloud_environment
@@ -20,8 +21,12 @@ BOOL = ["true", "false"]
 FROM_FILE = "from_param_file"
 
 
+def _config(name: str) -> Path:
+    return Path(get_package_share_directory(PACKAGE), "config", "centerpoint", name)
+
+
 def _default_param_file() -> Path:
-    return Path(get_package_share_directory(PACKAGE), "config", "centerpoint", "node.param.yaml")
+    return _config("node.param.yaml")
 
 
 def _arguments() -> list[DeclareLaunchArgument]:
@@ -79,6 +84,12 @@ def _arguments() -> list[DeclareLaunchArgument]:
             "already. The process that publishes the clouds needs the same.",
         ),
         DeclareLaunchArgument(
+            "rviz",
+            default_value="false",
+            choices=BOOL,
+            description="Show clouds and boxes in RViz.",
+        ),
+        DeclareLaunchArgument(
             "log_level",
             default_value="info",
             choices=["debug", "info", "warn", "error", "fatal"],
@@ -128,7 +139,23 @@ def _start(context: LaunchContext) -> list:
         respawn_delay=1.0,
         on_exit=None if respawn else [OpaqueFunction(function=_shut_down_once)],
     )
-    return [node]
+    return [node, _rviz(value)] if value("rviz") == "true" else [node]
+
+
+def _rviz(value: Callable[[str], str]) -> Node:
+    full_name = "/".join(["", *filter(None, value("namespace").split("/")), value("name")])
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        name=f"{value('name')}_rviz",
+        arguments=["-d", str(_config("centerpoint.rviz"))],
+        parameters=[{"use_sim_time": value("use_sim_time") == "true"}],
+        remappings=[
+            ("/points", value("input/pointcloud")),
+            ("/centerpoint/output/markers", f"{full_name}/output/markers"),
+        ],
+        output="log",
+    )
 
 
 def _integer(name: str, text: str) -> int:

@@ -1,4 +1,4 @@
-"""Reads the commands out of the README so that tests can run them."""
+"""Reads commands and files out of the README and of pages in docs/, so that tests can run them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 _BLOCK = re.compile(
     r"(?:<!--\s*(?P<marker>[A-Za-z0-9 ]+?)\s*-->\s*\n)?```bash\n(?P<body>.*?)```", re.DOTALL
 )
+_FILE = re.compile(r"<!--\s*file:\s*(?P<name>\S+)\s*-->\s*\n```\w+\n(?P<body>.*?)```", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,8 @@ def command_blocks(readme: Path) -> list[CommandBlock]:
         line = text.count("\n", 0, match.start("body")) + 1
         blocks.append(CommandBlock(line, match["marker"] or "", commands))
     return blocks
+
+
+def file_blocks(page: Path) -> dict[str, str]:
+    """Fenced blocks under an HTML comment ``file: NAME``, by name."""
+    return {match["name"]: match["body"] for match in _FILE.finditer(page.read_text())}

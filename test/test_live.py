@@ -29,13 +29,8 @@ def same_bits(one: Detections, two: Detections) -> bool:
 
 
 def frames_by_input(recording: Recording) -> dict[tuple[int, ...], Detections]:
-    """Detections by the stamps [ns] of their sweeps; the past one is the last that was processed."""
-    frames = recording.frames
-    past = ((), *((frame.stamp_ns,) for frame in frames))
-    return {
-        (frame.stamp_ns, *(last if frame.num_past_sweeps else ())): frame.detections
-        for frame, last in zip(frames, past, strict=False)
-    }
+    """Detections by the stamps [ns] of their sweeps."""
+    return {(frame.stamp_ns, *frame.past_stamps_ns): frame.detections for frame in recording.frames}
 
 
 def test_the_same_bag_twice_gives_the_same_bits(bundle: Path, short_bag: Path, tmp_path: Path) -> None:

@@ -17,7 +17,12 @@ from generated import write_or_check
 from pydantic import BaseModel
 
 from awml_deploy_core.config.schema import DeployConfig
-from awml_deploy_core.config.verification import BoxTolerance, TensorTolerance
+from awml_deploy_core.config.verification import (
+    Box2dTolerance,
+    BoxTolerance,
+    ClassificationTolerance,
+    TensorTolerance,
+)
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.verification.tolerances import DEFAULTS
 from awml_extractors.calibration_status.config import CalibrationStatusConfig
@@ -156,9 +161,12 @@ def table(model: type[BaseModel], prefix: str = "") -> str:
 def tolerance_table() -> str:
     """Limits of every precision that the configuration does not change."""
     rows = ["| limit | " + " | ".join(DEFAULTS) + " |", "| --- " * (len(DEFAULTS) + 1) + "|"]
+    found = tuple(DEFAULTS.values())
     groups = (
-        ("default", TensorTolerance.model_fields, [found.default for found in DEFAULTS.values()]),
-        ("boxes", BoxTolerance.model_fields, [found.boxes for found in DEFAULTS.values()]),
+        ("default", TensorTolerance.model_fields, [entry.default for entry in found]),
+        ("boxes", BoxTolerance.model_fields, [entry.boxes for entry in found]),
+        ("boxes2d", Box2dTolerance.model_fields, [entry.boxes2d for entry in found]),
+        ("classification", ClassificationTolerance.model_fields, [entry.classification for entry in found]),
     )
     for group, fields, limits in groups:
         for name in fields:
@@ -183,7 +191,8 @@ def render() -> str:
         "By precision: the coarser one of both sides' artifacts counts. Differences of boxes that rounding "
         "decides are borderline: counted apart, neither matched nor failed, and at most `max_borderline` "
         "of a sample's boxes (at least one) may be. The margin is the difference measured between both "
-        "sides' tensors in that sample, at most what their tolerance allows.\n",
+        "sides' tensors in that sample, at most what their tolerance allows. Boxes in images have no "
+        "borderline: those that rounding decides count as unmatched.\n",
         tolerance_table() + "\n",
         "## Model family `centerpoint`\n",
         "The other keys of `model`. `variant` names a set of values that the keys beside it change: "

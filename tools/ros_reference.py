@@ -12,9 +12,15 @@ from pathlib import Path
 
 from generated import write_or_check
 
-from awml_deploy_ros.diagnostic_keys import LATENCY_KEYS, PROCESSING_KEYS
+from awml_deploy_ros.diagnostic_keys import (
+    BUDGET_KEYS,
+    LATENCY_KEYS,
+    PROCESSING_KEYS,
+    SHADOW_KEYS,
+    SNIPPET_KEYS,
+)
 from awml_deploy_ros.parameters import CLASS_SCORES_PREFIX, TABLE, ParameterSpec
-from awml_deploy_ros.topics import TOPICS
+from awml_deploy_ros.topics import SERVICES, TOPICS, ServiceSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "ros_interface.md"
@@ -74,6 +80,11 @@ def key_rows(keys: Mapping[str, str]) -> list[tuple[str, ...]]:
     return [(f"`{key}`", meaning) for key, meaning in keys.items()]
 
 
+def service_row(spec: ServiceSpec) -> tuple[str, ...]:
+    """Name, type, description."""
+    return f"`{spec.name}`", f"`{spec.type}`", spec.description
+
+
 def document() -> str:
     """The whole file."""
     parts = [
@@ -84,14 +95,21 @@ def document() -> str:
             ((f"`{t.name}`", f"`{t.type}`", t.output or "always", t.description) for t in TOPICS),
         ),
         "\nWithout autoware_internal_debug_msgs the debug topics are `std_msgs/msg/Float64`.\n",
-        "## Parameters\n",
+        "Input and outputs take ROS 2's `qos_overrides.<topic>.<publisher|subscription>.*` (history,\n"
+        "depth, reliability) from a parameter file.\n",
+        "## Services\n",
+        table(
+            ("service", "type", "what"), ((f"`{s.name}`", f"`{s.type}`", s.description) for s in SERVICES)
+        ),
+        "\n## Parameters\n",
         table(("parameter", "type", "default", "allowed", "set at", "what"), map(parameter_row, TABLE)),
         f"\n`{CLASS_SCORES_PREFIX}.<CLASS>` (double[], any time) holds the\n"
         "least scores of each class of the model, one value a distance bin. Parameters whose default is\n"
         "the model's exist while a model is loaded. A set of parameters is accepted as a whole or\n"
-        "refused as a whole, with the reason.\n",
+        "refused as a whole, with the reason. *cleanup* forgets what was set at run time for the model:\n"
+        "who configures next starts from the parameter file and the bundle.\n",
         "## Diagnostics\n",
-        "`/diagnostics` has two statuses of the node, published every second and when the level changes.\n"
+        "`/diagnostics` has the statuses of the node, published every second and when the level changes.\n"
         "Level WARN: a cloud failed a moment ago, the last frame took too long or had no past sweeps for\n"
         "want of a transform, no cloud came, or another node has the same name. ERROR: clouds come, but\n"
         "none was processed in time for `max_acceptable_consecutive_delay_ms`, or the node could not be\n"
@@ -100,6 +118,17 @@ def document() -> str:
         table(("key", "what"), key_rows(PROCESSING_KEYS)),
         "\n### `<node>: latency`\n",
         table(("key", "what"), key_rows(LATENCY_KEYS)),
+        "\n### `<node>: latency budget`\n",
+        "WARN: the last frame was above a limit. ERROR: no frame was in time for longer than the limit's\n"
+        "delay.\n",
+        table(("key", "what"), key_rows(BUDGET_KEYS)),
+        "\n### `<node>: shadow`\n",
+        "WARN: the last compared frame disagreed, or there is no reference. ERROR: several in a row\n"
+        "disagreed.\n",
+        table(("key", "what"), key_rows(SHADOW_KEYS)),
+        "\n### `<node>: snippets`\n",
+        "WARN: the last snippet that was wanted could not be written.\n",
+        table(("key", "what"), key_rows(SNIPPET_KEYS)),
         "\n## Messages\n",
     ]
     for path in sorted(MESSAGES.glob("*.msg")):

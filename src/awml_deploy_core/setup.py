@@ -31,6 +31,8 @@ setup(
         # TensorRT itself comes from NVIDIA, or as the tensorrt-rtx-cu13 wheels.
         "tensorrt": ["cuda-bindings>=12", "onnx>=1.16", "onnxruntime>=1.17"],
         "pictures": ["matplotlib>=3.7"],
+        # Average precision of boxes in images.
+        "coco": ["pycocotools>=2.0.8"],
         "test": ["hypothesis", "pytest<9"],
     },
     entry_points={

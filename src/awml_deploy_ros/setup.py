@@ -26,18 +26,25 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
+        ("bin", ["bin/awml-replay"]),
         *_tree("launch"),
         *_tree("config"),
     ],
     zip_safe=False,
     python_requires=">=3.10",
-    install_requires=["awml_deploy_core", "numpy>=1.24", "PyYAML>=6"],
-    extras_require={"bags": ["rosbags>=0.11"], "test": ["hypothesis", "pytest<9"]},
+    install_requires=["awml_deploy_core", "filelock>=3.12", "numpy>=1.24", "PyYAML>=6", "rich>=13"],
+    extras_require={
+        "bags": ["rosbags>=0.11"],
+        "ray": ["ray>=2.9"],
+        "test": ["hypothesis", "pytest<9"],
+    },
     entry_points={
         "console_scripts": [
             "centerpoint_node = awml_deploy_ros.programs:centerpoint_node",
             "bag_player = awml_deploy_ros.programs:bag_player",
+            "clean_shared_memory = awml_deploy_ros.programs:clean_shared_memory",
             "bag_recorder = awml_deploy_ros.programs:bag_recorder",
+            "replay = awml_deploy_ros.programs:replay",
         ],
     },
 )

@@ -90,15 +90,27 @@ class GroundTruth2D:
     """M boxes with score 1."""
     is_crowd: npt.NDArray[np.bool_]
     """bool [M]: the box encloses several objects that are not told apart (COCO's ``iscrowd``)."""
+    areas: npt.NDArray[np.float64] | None = None
+    """float64 [M]: of the objects [px^2], which in COCO are those of their masks; None: of the boxes."""
 
     def __post_init__(self) -> None:
-        if self.is_crowd.shape != (len(self.boxes),):
-            raise TensorMismatchError(
-                "ground_truth.is_crowd", "wrong shape", got=self.is_crowd.shape, expected=(len(self.boxes),)
-            )
+        expected = (len(self.boxes),)
+        for name in ("is_crowd", "areas"):
+            value = getattr(self, name)
+            if value is not None and value.shape != expected:
+                raise TensorMismatchError(
+                    f"ground_truth.{name}", "wrong shape", got=value.shape, expected=expected
+                )
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+
+def box_areas(boxes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """float64 [N]: areas of boxes [N, 4] [px^2]; 0 for one whose sides are swapped."""
+    sides = np.asarray(boxes, np.float64)[:, 2:] - np.asarray(boxes, np.float64)[:, :2]
+    areas: npt.NDArray[np.float64] = np.clip(sides, 0, None).prod(axis=1)
+    return areas
 
 
 def pairwise_iou(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -111,7 +123,7 @@ def pairwise_iou(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[np.flo
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     intersection = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1) for boxes in (first, second)]
+    areas = [box_areas(boxes) for boxes in (first, second)]
     union = areas[0][:, None] + areas[1][None] - intersection
     iou: npt.NDArray[np.float64] = np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)
     return iou

@@ -47,7 +47,8 @@ class ModelFamily(Protocol[ModelConfigT]):
 
     @property
     def task(self) -> str:
-        """What its models do, by the name of what measures it: ``detection3d``."""
+        """What its models do, by the name of what measures it: ``detection3d``, ``detection2d`` or
+        ``classification``, or any other with a metric of the family's own."""
         ...
 
     def parse_config(self, raw: Mapping[str, Any]) -> ModelConfigT:
@@ -150,7 +151,8 @@ class Probe:
     options: Mapping[str, Any]
     """Run-time options of the pipeline."""
     expected: Any
-    """What comes out: for a detector, Detections with distinct scores, best first."""
+    """What comes out: for a detector, Detections or Detections2D with distinct scores, best first; for a
+    classifier, a Classification."""
     expected_inputs: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
     """What components must be fed with, by component and tensor; those not named are not checked."""
 
@@ -183,6 +185,19 @@ class ChecksMetadata(Protocol):
         """How the metadata properties of a component's file contradict the configuration.
 
         A property that is missing, as in files of other exporters, contradicts nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class ProvidesGroundTruth(Protocol):
+    """A model family whose ground truth can be read without its inputs. Optional."""
+
+    def ground_truth_by_stamp(self, source: Path, config: Any) -> Mapping[int, Any]:
+        """What is in every annotated frame of an info file, by stamp [ns], in the model's classes.
+
+        Raises:
+            DatasetError: The file is missing or malformed, or two frames have one stamp.
         """
         ...
 

@@ -82,6 +82,8 @@ class PlaybackReport:
     """From the first frame's time to the last frame's, plus one period."""
     late_frames: int
     """Frames sent more than one period after their time."""
+    sent_at_ns: tuple[int, ...] = ()
+    """When every frame was given to the middleware, by the system's clock [ns]."""
 
     @property
     def rate_hz(self) -> float:
@@ -146,6 +148,7 @@ class BagPlayer:
         period = 1.0 / self._options.rate_hz
         total = self._source.count * self._options.loops
         sent = size = late = 0
+        sent_at: list[int] = []
         start = time.monotonic()
         for message in scheduled(self._source, self._options.loops, tuple(self._transforms)):
             due = start + message.due * period
@@ -155,6 +158,7 @@ class BagPlayer:
                 self._transforms[message.topic].publish(message.data)
                 continue
             late += time.monotonic() - due > period
+            sent_at.append(time.time_ns())
             self._send(message.data)
             sent += 1
             size += len(message.data)
@@ -162,7 +166,7 @@ class BagPlayer:
                 progress(sent, total)
         seconds = time.monotonic() - start + period if sent else 0.0
         stop.wait(self._options.linger_s)
-        return PlaybackReport(sent, size, seconds, late)
+        return PlaybackReport(sent, size, seconds, late, tuple(sent_at))
 
     def close(self) -> None:
         """Destroy the publishers."""

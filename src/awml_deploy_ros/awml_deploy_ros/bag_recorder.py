@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
+import shutil
 import sys
 import time
 from collections import Counter
@@ -91,6 +92,11 @@ class BagFile:
         os.replace(self._folder / self.path.name, self.path)
         self._folder.rmdir()
         return self.path
+
+    def discard(self) -> None:
+        """Close the bag and remove it."""
+        self._writer.close()
+        shutil.rmtree(self._folder)
 
 
 class BagRecorder(Node):

@@ -10,6 +10,7 @@ from typing import Any
 from awml_deploy_core.errors import PointCloudError
 from awml_deploy_core.pointcloud2 import FieldMapping, columns_of
 from awml_deploy_core.points import PointCloudFrame
+from awml_deploy_ros.frame import NO_TRANSPORT, Transport
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class ReceivedCloud:
     """sensor_msgs/PointCloud2."""
     arrival_ns: int
     """Monotonic clock [ns]."""
+    transport: Transport = NO_TRANSPORT
 
 
 class LatestCloud:
@@ -30,11 +32,15 @@ class LatestCloud:
         self._cloud: ReceivedCloud | None = None
         self._closed = False
 
-    def put(self, cloud: ReceivedCloud) -> bool:
-        """Store a cloud; return whether it replaced one that nobody took."""
+    def put(self, cloud: ReceivedCloud) -> ReceivedCloud | None:
+        """Store a cloud; return the one that it replaced, which nobody took.
+
+        Once the queue is closed that is the cloud itself.
+        """
         with self._condition:
-            replaced = self._cloud is not None
-            self._cloud = cloud
+            if self._closed:
+                return cloud
+            replaced, self._cloud = self._cloud, cloud
             self._condition.notify()
             return replaced
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +13,9 @@ from sensor_msgs.msg import PointCloud2
 
 from awml_deploy_ros.counters import DropReason, FrameCounters
 from awml_deploy_ros.densification import Densifier, NoDensifier, SweepDensifier
+from awml_deploy_ros.frame import transport
 from awml_deploy_ros.qos_events import lost_message_events
+from awml_deploy_ros.qos_overrides import overridable
 from awml_deploy_ros.settings import DensificationSettings
 from awml_deploy_ros.tf import TransformBuffer
 from awml_deploy_ros.tf.listener import TransformListener
@@ -28,7 +31,8 @@ class CloudStream:
         node: The node that subscribes.
         settings: Of the past sweeps; without any, no transforms are subscribed to.
         make_worker: Makes the worker, given what adds past sweeps.
-        on_arrival: Called for every cloud, before the worker gets it.
+        on_arrival: Called with the topic and every cloud, before the worker gets it.
+        on_transforms: Called with every message of /tf and /tf_static (whether it is static first).
         counters: Gets the clouds that the middleware lost.
 
     Raises:
@@ -40,8 +44,9 @@ class CloudStream:
         node: Node,
         settings: DensificationSettings,
         make_worker: Callable[[Densifier], InferenceWorker],
-        on_arrival: Callable[[], None],
+        on_arrival: Callable[[str, Any], None],
         counters: FrameCounters,
+        on_transforms: Callable[[bool, Any], None] = lambda static, message: None,
     ) -> None:
         self._node = node
         self._on_arrival = on_arrival
@@ -49,15 +54,17 @@ class CloudStream:
         self.transforms: TransformListener | None = None
         if settings.num_past_frames:
             buffer = TransformBuffer(open_store())
-            self.transforms = TransformListener(node, buffer)
+            self.transforms = TransformListener(node, buffer, on_transforms)
             densifier = SweepDensifier(settings, buffer)
         self.worker = make_worker(densifier)
         self.worker.start()
+        self.topic_name = node.resolve_topic_name(POINT_CLOUD.name)
         self.subscription = node.create_subscription(
             PointCloud2,
             POINT_CLOUD.name,
             self._on_cloud,
             qos_profile_sensor_data,
+            qos_overriding_options=overridable(),
             event_callbacks=lost_message_events(
                 partial(counters.count_dropped, DropReason.LOST_IN_TRANSPORT)
             ),
@@ -70,6 +77,8 @@ class CloudStream:
             self.transforms.close()
         self.worker.stop()
 
-    def _on_cloud(self, message: Any) -> None:
-        self._on_arrival()
-        self.worker.submit(message)
+    def _on_cloud(self, message: Any, info: Any) -> None:
+        # Both clocks are system clocks, whatever ROS time is.
+        arrival = transport(int(info["source_timestamp"]), time.time_ns())
+        self._on_arrival(self.topic_name, message)
+        self.worker.submit(message, arrival)

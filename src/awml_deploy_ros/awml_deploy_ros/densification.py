@@ -61,7 +61,7 @@ class Densifier(Protocol):
         ...
 
     def remember(self, frame: PointCloudFrame) -> None:
-        """Keep the current sweep of a frame that the pipeline has taken."""
+        """Keep the current sweep of a frame that the pipeline has taken, or would have."""
         ...
 
     def cancel(self) -> None:
@@ -144,6 +144,9 @@ class SweepDensifier:
     def remember(self, frame: PointCloudFrame) -> None:
         if self._past and self._past[0].stamp_ns == frame.stamp_ns:
             self._past.popleft()
+        if self._past and frame.stamp_ns < self._past[0].stamp_ns:
+            # Time jumped back, of which the next frame takes care.
+            return
         columns = _copied(frame.sweeps[0].columns)
         self._past.appendleft(_PastSweep(columns, frame.frame_id, frame.stamp_ns))
 

@@ -35,6 +35,12 @@ PROCESSING_KEYS: Mapping[str, str] = MappingProxyType(
     {
         "state": "unconfigured, inactive, active or finalized; without a model the only key.",
         "processing_time_ms": "Processing time of the last frame [ms]; empty before the first.",
+        "header_age_ms": "Age of the last frame's cloud by its stamp [ms]; empty where that means nothing.",
+        "header_age_problem": "Why it means nothing: simulated time, no stamp, the clock jumped, the stamp "
+        "is in the future, or another time base.",
+        "transport_ms": "From the publication of the last frame's cloud to its arrival [ms]; empty where "
+        "the clocks of both sides differ or the middleware does not tell.",
+        "clock_jumps": "How often the ROS clock was set since the node was configured.",
         "received": "Clouds handed to the node since it was configured.",
         "processed": "Clouds turned into detections.",
         **{f"dropped.{reason.value}": f"Clouds not processed: {text}." for reason, text in _DROPS.items()},
@@ -56,7 +62,8 @@ PROCESSING_KEYS: Mapping[str, str] = MappingProxyType(
 
 LATENCY_KEYS: Mapping[str, str] = MappingProxyType(
     {
-        f"<stage>.{statistic}_ms": f"{text} of a stage over the last frames (latency_window) [ms]."
+        f"<stage>.{statistic}_ms": f"{text} of a stage over the last frames (latency_window) [ms]; also of "
+        "end_to_end, cyclic_time, jitter (change of the cyclic time), transport and header_age."
         for statistic, text in {
             "p50": "Median",
             "p95": "95th percentile",
@@ -66,3 +73,44 @@ LATENCY_KEYS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Meaning by key of the status ``<node>: latency``."""
+
+BUDGET_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "<item>.limit_ms": "What a stage, end_to_end, processing_time or cyclic_time may take [ms].",
+        "<item>.last_ms": "What it took in the last frame that had it [ms].",
+        "<item>.worst_ms": "The most it took since the node was configured [ms].",
+        "<item>.late_for_ms": "How long no frame has been in time [ms].",
+        "<item>.late": "Frames above the limit since the node was configured.",
+    }
+)
+"""Meaning by key of the status ``<node>: latency budget``, there with a latency_budget_file."""
+
+SHADOW_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "reference": "What the reference process does: starting, ready, busy, or why it ended.",
+        "compared": "Frames compared since the node was configured.",
+        "agreed": "Of those, within the limits.",
+        "disagreed": "Of those, beyond a limit.",
+        "skipped_busy": "Frames that were due while the reference was at work or starting.",
+        "skipped_share": "Frames that were due while the reference had used up shadow.max_share.",
+        "failed": "Frames given to the reference without a result.",
+        "restarts": "How often the reference process was started again.",
+        "last_result": "The broken limits of the last compared frame, or a summary.",
+        "last_disagreement": "The broken limits of the last frame that disagreed.",
+    }
+)
+"""Meaning by key of the status ``<node>: shadow``, there with shadow.every_n above 0."""
+
+SNIPPET_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "written": "Snippets written since the node was configured.",
+        "removed": "Old ones removed to make room.",
+        "failed": "Snippets that could not be written.",
+        "not_written": "Frames worth one that came within snippets.min_interval_s of another.",
+        "total_mb": "Size of all snippets in the folder [MB].",
+        "buffer_mb": "Memory that holds the seconds before [MB].",
+        "last_snippet": "The last one written.",
+        "last_error": "Why the last one that failed could not be written.",
+    }
+)
+"""Meaning by key of the status ``<node>: snippets``, there with a snippets.folder."""

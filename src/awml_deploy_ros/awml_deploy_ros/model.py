@@ -36,6 +36,14 @@ class OpenModel:
 
     pipeline: DetectionPipeline
     identity: ModelIdentity
+    bundle_path: str = ""
+    """Empty if it is of no bundle."""
+    manifest: str = ""
+    """``manifest.json`` of the bundle; empty for a foreign one."""
+    task: str = "detection3d"
+    """What the model does, by the name that its family gives."""
+    engine_keys: tuple[str, ...] = ()
+    """Of the engines in use, as ``component: key``."""
 
 
 ModelOpener = Callable[[NodeSettings], OpenModel]
@@ -60,8 +68,40 @@ def open_bundle(settings: NodeSettings) -> OpenModel:
         num_threads=settings.num_threads,
         checkpoint=settings.checkpoint_path or None,
     )
-    name = f"{bundle.family.name}/{path.resolve().name}"
-    return OpenModel(pipeline, ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device))
+    manifest = bundle.manifest
+    return OpenModel(
+        pipeline,
+        _identity(bundle, settings),
+        str(path.resolve()),
+        "" if manifest is None else manifest.model_dump_json(indent=2),
+        bundle.family.task,
+        _engine_keys(pipeline),
+    )
+
+
+def _engine_keys(pipeline: DetectionPipeline) -> tuple[str, ...]:
+    """Keys of the engines that the sessions run; a session without one says nothing."""
+    return tuple(
+        f"{session.spec.name}: {key}"
+        for session in pipeline.sessions
+        if (key := getattr(session, "engine_key", None)) is not None
+    )
+
+
+def bundle_identity(settings: NodeSettings) -> ModelIdentity:
+    """What :func:`open_bundle` would tell of the bundle, without opening its pipeline.
+
+    Raises:
+        ArtifactError: The bundle is missing or corrupt.
+    """
+    from awml_deploy_core.artifacts.bundle import ModelBundle
+
+    return _identity(ModelBundle.open(Path(settings.model_path).expanduser()), settings)
+
+
+def _identity(bundle: ModelBundle, settings: NodeSettings) -> ModelIdentity:
+    name = f"{bundle.family.name}/{bundle.folder.resolve().name}"
+    return ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device)
 
 
 def bundle_hash(bundle: ModelBundle) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import yaml
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_ros import ros_parameters
-from awml_deploy_ros.parameters import AT_START, ParameterSpec, check_value, model_specs, pipeline_options
+from awml_deploy_ros.parameter_spec import ParameterSpec, ParameterTable, check_value
 
 
 class NodeParameters:
@@ -19,32 +20,37 @@ class NodeParameters:
 
     Args:
         node: The node whose parameters they are.
+        table: What they are.
         apply_options: Puts run-time options of the pipeline in force, or raises an AwmlDeployError.
 
     Raises:
         ParameterError: A parameter file or argument sets a wrong type or a value out of range.
     """
 
-    def __init__(self, node: Node, apply_options: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(
+        self, node: Node, table: ParameterTable, apply_options: Callable[[Mapping[str, Any]], None]
+    ) -> None:
         self._node = node
+        self._table = table
         self._apply_options = apply_options
-        self._specs: dict[str, ParameterSpec] = {spec.name: spec for spec in AT_START}
+        self._specs: dict[str, ParameterSpec] = {spec.name: spec for spec in table.at_start}
         self._model_specs: Sequence[ParameterSpec] = ()
         self._has_model = False
-        ros_parameters.declare(node, AT_START)
+        self._changed = False
+        ros_parameters.declare(node, table.at_start)
         node.add_on_set_parameters_callback(self._on_set)
 
     def at_start(self) -> dict[str, Any]:
         """Values by name of what is declared before a model is loaded."""
-        return ros_parameters.read(self._node, AT_START)
+        return ros_parameters.read(self._node, self._table.at_start)
 
     def options(self) -> dict[str, Any]:
         """Run-time options of the pipeline."""
-        return pipeline_options(ros_parameters.read(self._node, self._specs.values()))
+        return self._table.pipeline_options(ros_parameters.read(self._node, self._specs.values()))
 
     def add_model(self, options: Mapping[str, Any]) -> None:
         """Declare the options of a loaded model; name the parameters that then nobody reads."""
-        specs = model_specs(options)
+        specs = self._table.model_specs(options)
         self._specs.update({spec.name: spec for spec in specs})
         self._model_specs = specs
         ros_parameters.declare(self._node, specs)
@@ -55,7 +61,11 @@ class NodeParameters:
         self._has_model = True
 
     def remove_model(self) -> None:
-        """Take back what :meth:`add_model` declared."""
+        """Take back what :meth:`add_model` declared.
+
+        Values that were set at run time are gone with it: who configures next starts from the parameter
+        file and the bundle, that is from what was verified.
+        """
         specs, self._model_specs, self._has_model = self._model_specs, (), False
         ros_parameters.undeclare(self._node, specs)
         for spec in specs:
@@ -71,8 +81,20 @@ class NodeParameters:
         if self._has_model and any(self._specs[name].option for name in known):
             values = ros_parameters.read(self._node, self._specs.values())
             try:
-                self._apply_options(pipeline_options({**values, **known}))
+                self._apply_options(self._table.pipeline_options({**values, **known}))
             except AwmlDeployError as error:
                 return SetParametersResult(successful=False, reason=str(error))
             self._node.get_logger().info(f"options changed: {', '.join(known)}")
+        # They are in force once this has returned.
+        self._changed = True
         return SetParametersResult(successful=True)
+
+    def take_changed(self) -> bool:
+        """Whether any parameter was set since this was asked the last time."""
+        changed, self._changed = self._changed, False
+        return changed
+
+    def as_yaml(self) -> str:
+        """Every parameter in force as a parameter file for any node."""
+        values = ros_parameters.read_all(self._node)
+        return yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=True, allow_unicode=True)

@@ -7,31 +7,12 @@ documentation lists them from here. This module knows no ROS.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-ParameterType = Literal["bool", "int", "double", "string", "double[]", "string[]"]
-ParameterValue = bool | int | float | str | list[float] | list[str]
-
-
-@dataclass(frozen=True)
-class ParameterSpec:
-    """One ROS parameter."""
-
-    name: str
-    type: ParameterType
-    default: ParameterValue | None
-    """``None``: the model's own value; declared once the model is loaded."""
-    description: str
-    range: tuple[float, float] | None = None
-    """Least and greatest allowed value."""
-    choices: tuple[str, ...] = ()
-    read_only: bool = True
-    option: str | None = None
-    """The pipeline's run-time option that this parameter sets."""
-    launch_argument: bool = False
-
+from awml_deploy_ros.node import common_parameters as common
+from awml_deploy_ros.parameter_spec import DURATION_MS, ParameterSpec, ParameterTable
 
 OUTPUT_NAMES = ("frame", "markers", "debug", "detected_objects", "detection3d")
 ON_MISSING_TF = ("single_sweep", "drop")
@@ -41,7 +22,6 @@ CLASS_SCORES_OPTION = "min_confidence_scores"
 
 _DISTANCE = (0.0, 1000.0)
 _SCORE = (0.0, 1.0)
-_DURATION_MS = (1.0, 60000.0)
 
 
 def _threshold(name: str, limits: tuple[float, float], description: str) -> ParameterSpec:
@@ -51,37 +31,7 @@ def _threshold(name: str, limits: tuple[float, float], description: str) -> Para
 
 
 TABLE: tuple[ParameterSpec, ...] = (
-    ParameterSpec("model_path", "string", "", "Folder of the model bundle.", launch_argument=True),
-    ParameterSpec(
-        "backend",
-        "string",
-        "onnxruntime",
-        "Runtime of the model's components: onnxruntime, pytorch or another installed backend.",
-        launch_argument=True,
-    ),
-    ParameterSpec("device", "string", "cpu", "Device: cpu, cuda or cuda:N.", launch_argument=True),
-    ParameterSpec(
-        "checkpoint_path",
-        "string",
-        "",
-        "Trained weights, for a backend that runs the module itself (pytorch).",
-        launch_argument=True,
-    ),
-    ParameterSpec(
-        "num_threads",
-        "int",
-        0,
-        "CPU threads of one inference; 0 leaves the choice to the backend.",
-        (0, 1024),
-        launch_argument=True,
-    ),
-    ParameterSpec(
-        "autostart",
-        "bool",
-        False,
-        "Configure and activate on start, for use without a launch file or lifecycle manager.",
-    ),
-    ParameterSpec("warm_up_frames", "int", 2, "Runs of the model while configuring.", (1, 100)),
+    *common.MODEL,
     ParameterSpec(
         "outputs",
         "string[]",
@@ -107,10 +57,7 @@ TABLE: tuple[ParameterSpec, ...] = (
         "Refuse a cloud that says is_dense but has NaN or infinite coordinates; false leaves such "
         "points out, as in a cloud that is not dense.",
     ),
-    ParameterSpec("markers.lifetime_ms", "double", 500.0, "Lifetime of a marker [ms].", _DURATION_MS),
-    ParameterSpec(
-        "latency_window", "int", 1000, "Frames over which latency percentiles are taken.", (10, 100000)
-    ),
+    ParameterSpec("markers.lifetime_ms", "double", 500.0, "Lifetime of a marker [ms].", DURATION_MS),
     ParameterSpec(
         "densification_params.num_past_frames",
         "int",
@@ -130,7 +77,7 @@ TABLE: tuple[ParameterSpec, ...] = (
         "double",
         500.0,
         "Past sweeps older than this [ms] are not used.",
-        _DURATION_MS,
+        DURATION_MS,
     ),
     ParameterSpec(
         "densification_params.tf_timeout_ms",
@@ -190,29 +137,10 @@ TABLE: tuple[ParameterSpec, ...] = (
         read_only=False,
         option="distance_bin_upper_limits",
     ),
-    ParameterSpec(
-        "diagnostics.max_allowed_processing_time_ms",
-        "double",
-        200.0,
-        "Processing time [ms] above which a frame counts as delayed (WARN).",
-        _DURATION_MS,
-        read_only=False,
-    ),
-    ParameterSpec(
-        "diagnostics.max_acceptable_consecutive_delay_ms",
-        "double",
-        1000.0,
-        "Time [ms] without a frame in time after which the state is ERROR.",
-        _DURATION_MS,
-        read_only=False,
-    ),
-    ParameterSpec(
-        "diagnostics.validation_callback_interval_ms",
-        "double",
-        100.0,
-        "Interval [ms] at which the state is judged; published when it changes and every second.",
-        _DURATION_MS,
-    ),
+    *common.DIAGNOSTICS,
+    *common.SHADOW,
+    *common.SNIPPETS,
+    *common.EVIDENCE,
 )
 
 BY_NAME: Mapping[str, ParameterSpec] = MappingProxyType({spec.name: spec for spec in TABLE})
@@ -246,22 +174,6 @@ def model_specs(options: Mapping[str, Any]) -> tuple[ParameterSpec, ...]:
     return (*plain, *(class_score_spec(name, values) for name, values in scores.items()))
 
 
-def check_value(spec: ParameterSpec, value: Any) -> str | None:
-    """Say what is wrong with a value of the right type, or ``None``.
-
-    Covers what a ROS descriptor cannot express: choices and the elements of arrays.
-    """
-    items = value if isinstance(value, list) else [value]
-    if spec.choices and (wrong := [item for item in items if item not in spec.choices]):
-        return f"{spec.name}: unknown {', '.join(map(repr, wrong))}, expected {', '.join(spec.choices)}"
-    if spec.range is not None:
-        low, high = spec.range
-        # NaN compares false, so it is outside.
-        if wrong := [item for item in items if not low <= item <= high]:
-            return f"{spec.name}: {', '.join(map(str, wrong))} is outside [{low:g}, {high:g}]"
-    return None
-
-
 def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Run-time options of the pipeline from parameter values; other parameters are left out."""
     options: dict[str, Any] = {}
@@ -273,3 +185,7 @@ def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
         elif spec is not None and spec.option is not None:
             options[spec.option] = value
     return options
+
+
+CENTERPOINT = ParameterTable(TABLE, model_specs, pipeline_options)
+"""The parameters of the node ``centerpoint``."""

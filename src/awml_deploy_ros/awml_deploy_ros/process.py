@@ -9,6 +9,7 @@ import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -157,17 +158,31 @@ def run_node(
             ``close()``, called once before it is destroyed.
         args: As for :func:`run`.
     """
-    return run(parser, lambda fatal, chosen: _spin(create(fatal, chosen), fatal), args)
+    return run(parser, lambda fatal, chosen: spin(create(fatal, chosen), fatal), args)
 
 
-def _spin(node: Any, fatal: FatalErrors) -> None:
-    executor = SingleThreadedExecutor()
+def spin(
+    node: Any,
+    fatal: FatalErrors,
+    executor: SingleThreadedExecutor | None = None,
+    beside: AbstractContextManager[None] | None = None,
+) -> None:
+    """Start a node, spin it until it has to end, close and destroy it; see :func:`run_node`.
+
+    Args:
+        node: The node.
+        fatal: Says when to end.
+        executor: What spins (default: a SingleThreadedExecutor); shut down in the end.
+        beside: Entered while it spins, left before the node is closed.
+    """
+    executor = SingleThreadedExecutor() if executor is None else executor
     executor.add_node(node)
     try:
-        if not fatal.stop.is_set():
-            node.start()
-        while not fatal.stop.is_set():
-            executor.spin_once(timeout_sec=_POLL_S)
+        with beside or nullcontext():
+            if not fatal.stop.is_set():
+                node.start()
+            while not fatal.stop.is_set():
+                executor.spin_once(timeout_sec=_POLL_S)
     finally:
         executor.shutdown()
         node.close()

@@ -12,7 +12,10 @@ _MODULES = {
     "centerpoint_node": "centerpoint_node",
     "bag_player": "bag_player",
     "bag_recorder": "bag_recorder",
+    "clean_shared_memory": "shared_memory",
     "monitor": "live.monitor",
+    "replay": "replay.cli",
+    "replay_job": "replay.worker",
 }
 
 
@@ -34,6 +37,14 @@ def bag_player() -> int:
 
 def bag_recorder() -> int:
     return run_program("bag_recorder")
+
+
+def clean_shared_memory() -> int:
+    return run_program("clean_shared_memory")
+
+
+def replay() -> int:
+    return run_program("replay")
 
 
 def main() -> int:

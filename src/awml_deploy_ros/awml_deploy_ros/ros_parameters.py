@@ -21,6 +21,8 @@ _TYPES = {
     "double[]": Parameter.Type.DOUBLE_ARRAY,
     "string[]": Parameter.Type.STRING_ARRAY,
 }
+_QOS_OVERRIDES = "qos_overrides."
+"""rclpy declares these with the publisher or subscription that they are of."""
 _TYPE_HINT = "A double needs a decimal point (1.0); the text y needs quotes, or YAML reads a boolean."
 
 
@@ -82,7 +84,11 @@ def undeclare(node: Node, specs: Iterable[ParameterSpec]) -> None:
 
 def unknown(node: Node) -> list[str]:
     """Names that a parameter file or argument sets and the node does not declare."""
-    return sorted(name for name in _overrides(node) if not node.has_parameter(name))
+    return sorted(
+        name
+        for name in _overrides(node)
+        if not node.has_parameter(name) and not name.startswith(_QOS_OVERRIDES)
+    )
 
 
 def _overrides(node: Node) -> dict[str, Parameter[Any]]:
@@ -111,3 +117,9 @@ def plain(parameter: Parameter[Any]) -> Any:
     if parameter.type_ in (Parameter.Type.DOUBLE_ARRAY, Parameter.Type.STRING_ARRAY):
         return list(value)
     return value
+
+
+def read_all(node: Node) -> dict[str, Any]:
+    """Values by name of everything that the node has declared and that has a value."""
+    found = node.get_parameters_by_prefix("")
+    return {name: plain(found[name]) for name in sorted(found) if found[name].value is not None}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from awml_deploy_core.errors import ParameterError
-from awml_deploy_ros.parameters import BY_NAME, check_value
+from awml_deploy_ros.parameter_spec import check_value
+from awml_deploy_ros.parameters import BY_NAME
+from awml_deploy_ros.shadow.settings import ShadowSettings
+from awml_deploy_ros.snippets.settings import SnippetSettings
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class NodeSettings:
     marker_lifetime_ms: float
     latency_window: int
     densification: DensificationSettings
+    latency_budget_file: str = ""
+    """Empty for none."""
+    shadow: ShadowSettings = field(default_factory=ShadowSettings)
+    snippets: SnippetSettings = field(default_factory=SnippetSettings)
+    evidence_folder: str = ""
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> NodeSettings:
@@ -73,6 +81,10 @@ class NodeSettings:
             check_is_dense=values["check_is_dense"],
             marker_lifetime_ms=values["markers.lifetime_ms"],
             latency_window=values["latency_window"],
+            latency_budget_file=values["latency_budget_file"],
+            shadow=ShadowSettings.from_values(values),
+            snippets=SnippetSettings.from_values(values),
+            evidence_folder=values["evidence_folder"],
             densification=DensificationSettings(
                 num_past_frames=values["densification_params.num_past_frames"],
                 world_frame_id=values["densification_params.world_frame_id"].lstrip("/"),

@@ -82,6 +82,42 @@ DIAGNOSTICS = TopicSpec(
     "State, counters, last error and percentiles of every stage.",
 )
 
+PROVENANCE = TopicSpec(
+    "~/output/provenance",
+    "awml_deploy_msgs/msg/Provenance",
+    "Latched: the bundle's manifest, engine keys, versions, GPUs and parameters; published when the node "
+    "is configured and when a parameter changes.",
+)
+SHADOW = TopicSpec(
+    "~/output/shadow",
+    "awml_deploy_msgs/msg/ShadowResult",
+    "Every frame that was compared with the reference; only if shadow.every_n is above 0.",
+)
+
+
+@dataclass(frozen=True)
+class ServiceSpec:
+    """One service; ``~`` stands for the node."""
+
+    name: str
+    type: str
+    description: str
+
+
+SELF_TEST = ServiceSpec(
+    "~/self_test",
+    "std_srvs/srv/Trigger",
+    "Runs the bundle's known inputs through the node's backend, in a process of lowest priority, and "
+    "compares with the recorded outputs. success: every check ran and passed.",
+)
+WRITE_EVIDENCE = ServiceSpec(
+    "~/write_evidence",
+    "std_srvs/srv/Trigger",
+    "Writes manifest, parameters, state of host and GPUs (clocks, temperature, power, memory, throttling), "
+    "latency statistics and diagnostics into a new folder; message says where.",
+)
+SERVICES = (SELF_TEST, WRITE_EVIDENCE)
+
 TOPICS = (
     POINT_CLOUD,
     TF,
@@ -94,6 +130,8 @@ TOPICS = (
     PROCESSING_TIME,
     PIPELINE_LATENCY,
     DIAGNOSTICS,
+    PROVENANCE,
+    SHADOW,
 )
-RECORDED = (FRAME, MARKERS, DETECTED_OBJECTS, DETECTION3D, DIAGNOSTICS)
+RECORDED = (FRAME, MARKERS, DETECTED_OBJECTS, DETECTION3D, DIAGNOSTICS, PROVENANCE, SHADOW)
 """What the bag recorder records of a node."""

@@ -11,7 +11,8 @@ from fakes import FakeModels, FakeState
 
 from awml_deploy_core.errors import DeviceLostError
 from awml_deploy_ros.centerpoint_node import CenterPointNode
-from awml_deploy_ros.process import node_parser, run_node
+from awml_deploy_ros.node.run import run_model_node
+from awml_deploy_ros.process import node_parser
 
 FAILURES: dict[str, Exception] = {
     "bug": ZeroDivisionError("a bug"),
@@ -23,7 +24,7 @@ if __name__ == "__main__":
     state = FakeState(failure=failure, infer_s=float(os.environ.get("FAKE_INFER_S", "0")))
     models = FakeModels(state)
     sys.exit(
-        run_node(
-            node_parser("fake_node", __doc__), lambda fatal, _: CenterPointNode(fatal, open_model=models)
+        run_model_node(
+            node_parser("fake_node", __doc__), lambda fatal: CenterPointNode(fatal, open_model=models)
         )
     )

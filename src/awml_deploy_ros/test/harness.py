@@ -95,6 +95,11 @@ class Harness:
         self.node.destroy_node()
         self.peer.destroy_node()
 
+    def exclude(self, group: Any) -> None:
+        """Serve everything but a callback group from now on."""
+        usual = self._executor.can_execute
+        self._executor.can_execute = lambda e: e.callback_group is not group and usual(e)
+
     def collect(self, kind: Any, topic: str) -> list[Any]:
         """Messages of a topic of the node, as they arrive."""
         messages: list[Any] = []

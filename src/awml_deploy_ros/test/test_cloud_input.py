@@ -15,8 +15,8 @@ MAPPING = field_mapping({"x": "x", "y": "y", "z": "z", "intensity": "intensity"}
 def test_the_latest_cloud_wins() -> None:
     queue = LatestCloud()
     first, second = ReceivedCloud("first", 0), ReceivedCloud("second", 1)
-    assert not queue.put(first)
-    assert queue.put(second)
+    assert queue.put(first) is None
+    assert queue.put(second) is first
     assert queue.take() is second
 
 
@@ -33,6 +33,8 @@ def test_closing_ends_a_wait_and_tells_what_was_left() -> None:
     queue.put(ReceivedCloud("waiting", 0))
     assert queue.close() == 1
     assert queue.take() is None
+    late = ReceivedCloud("too late", 1)
+    assert queue.put(late) is late
 
 
 def test_a_frame_shares_the_memory_of_its_message() -> None:

@@ -194,3 +194,15 @@ def test_switched_off_nothing_is_done() -> None:
     assert result.frame is frame
     assert result.missing is NoPastSweeps.DISABLED
     assert clock.result().stages == ()
+
+
+def test_a_sweep_that_was_only_remembered_serves_as_one_that_was_processed() -> None:
+    densifier = SweepDensifier(settings(num_past_frames=2, max_past_sweep_age_ms=1000.0), drive(1000))
+    run(densifier, cloud_at(0))
+    densifier.remember(cloud_at(100))
+    result = run(densifier, cloud_at(200))
+    assert [round(sweep.time_lag, 3) for sweep in result.frame.sweeps] == [0.0, 0.1, 0.2]
+    # One from before the last is of another time, of which the next frame takes care.
+    densifier.remember(cloud_at(150))
+    result = run(densifier, cloud_at(300))
+    assert [round(sweep.time_lag, 3) for sweep in result.frame.sweeps] == [0.0, 0.1, 0.2]

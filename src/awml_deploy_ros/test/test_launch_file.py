@@ -115,6 +115,16 @@ def test_the_users_transport_profile_stands(module, context, monkeypatch) -> Non
     assert not started_node(module, context).additional_env
 
 
+def test_rviz_shows_the_topics_of_this_node(module, context) -> None:
+    assert len(module._start(context)) == 1
+    context.launch_configurations.update({"rviz": "true", "namespace": "front", "name": "detector"})
+    _, rviz = module._start(context)
+    text = launch.utilities.perform_substitutions
+    remappings = {text(context, a): text(context, b) for a, b in rviz.expanded_remapping_rules or ()}
+    remappings = remappings or {text(context, a): text(context, b) for a, b in rviz._Node__remappings}
+    assert remappings["/centerpoint/output/markers"] == "/front/detector/output/markers"
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("param_file", "/nowhere/node.param.yaml"), ("num_threads", "many")]
 )

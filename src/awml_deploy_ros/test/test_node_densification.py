@@ -117,7 +117,7 @@ def test_a_transform_that_comes_late_is_waited_for_while_the_node_answers() -> N
         vehicle.move(100)
         vehicle.see(100)
         vehicle.send(101)
-        counters = vehicle.node._counters
+        counters = vehicle.node.ledger.counters
         assert wait_until(lambda: counters.snapshot().received == 2)
         assert vehicle.state() == STATES["active"]
         # The latest cloud wins, whatever the one in work waits for.
@@ -157,7 +157,7 @@ def test_a_frame_whose_transform_never_comes_is_dropped_where_that_is_asked_for(
         vehicle.drive()
         vehicle.move(100)
         assert outcome(vehicle.see(100)) == (0, "first_frame")
-        counters = vehicle.node._counters
+        counters = vehicle.node.ledger.counters
         vehicle.send(101)
         assert wait_until(lambda: counters.snapshot().dropped["late_tf"] == 1)
         vehicle.send(101, "nowhere")
@@ -212,7 +212,7 @@ def test_deactivating_ends_a_wait_and_forgets_the_past() -> None:
         vehicle.move(100)
         vehicle.see(100)
         vehicle.send(101)
-        assert wait_until(lambda: vehicle.node._counters.snapshot().received == 2)
+        assert wait_until(lambda: vehicle.node.ledger.counters.snapshot().received == 2)
         start = time.monotonic()
         assert vehicle.change(Transition.TRANSITION_DEACTIVATE)
         assert time.monotonic() - start < LONG_MS * 1e-3
@@ -246,3 +246,22 @@ def test_without_past_sweeps_no_transforms_are_needed(monkeypatch, capfd) -> Non
         assert vehicle.node._stream.transforms is None
         assert outcome(vehicle.see(100)) == (0, "disabled")
         assert "densify" not in [stage.name for stage in vehicle.frames[-1].stages]
+
+
+def test_a_cloud_that_was_superseded_is_a_past_sweep_all_the_same() -> None:
+    with Vehicle() as vehicle:
+        vehicle.drive()
+        vehicle.move(100, 104)
+        vehicle.models.state.gate = threading.Event()
+        counters = vehicle.node.ledger.counters
+        for number, tenths in enumerate((100, 101, 102, 103), start=1):
+            vehicle.send(tenths)
+            assert wait_until(lambda number=number: counters.snapshot().received == number)
+            assert wait_until(lambda: vehicle.models.state.entered == 1)
+        vehicle.models.state.gate.set()
+        assert wait_until(lambda: len(vehicle.frames) == 2)
+        assert outcome(vehicle.frames[1]) == (1, "")
+        assert list(vehicle.frames[1].past_sweep_ages) == [pytest.approx(0.1)]
+        current, past = vehicle.models.state.samples[-1].sweeps
+        assert (current.time_lag, past.time_lag) == (0.0, pytest.approx(0.1))
+        assert counters.snapshot().dropped["superseded"] == 2

@@ -121,7 +121,7 @@ def test_bad_clouds_are_counted_and_reported_and_the_node_goes_on() -> None:
         h.models.state.failure = inference_failure()
         h.publisher.publish(cloud_of(POINTS))
         assert wait_until(lambda: h.models.state.entered == 1)
-        assert wait_until(lambda: h.node._counters.snapshot().dropped["inference_error"] == 1)
+        assert wait_until(lambda: h.node.ledger.counters.snapshot().dropped["inference_error"] == 1)
         h.models.state.failure = None
         h.publisher.publish(cloud_of(POINTS))
         assert wait_until(lambda: frames)
@@ -178,7 +178,7 @@ def test_the_latest_cloud_wins_while_inference_runs() -> None:
         h.configure()
         h.models.state.gate = threading.Event()
         h.activate()
-        counters = h.node._counters
+        counters = h.node.ledger.counters
         for number in range(1, 5):
             h.publisher.publish(cloud_of(POINTS, stamp=(number, 0)))
             assert wait_until(lambda number=number: counters.snapshot().received == number)
@@ -196,7 +196,7 @@ def test_the_node_answers_while_inference_runs() -> None:
         h.models.state.gate = threading.Event()
         h.activate()
         h.publisher.publish(cloud_of(POINTS))
-        assert wait_until(lambda: h.node._counters.snapshot().received == 1)
+        assert wait_until(lambda: h.node.ledger.counters.snapshot().received == 1)
         assert h.state() == STATES["active"]
         assert h.set_parameters(**{"post_process_params.iou_nms_threshold": 0.3})[0].successful
         seen = len(diagnostics)
@@ -208,7 +208,7 @@ def test_deactivating_counts_the_cloud_that_waits() -> None:
         h.configure()
         h.models.state.gate = threading.Event()
         h.activate()
-        counters = h.node._counters
+        counters = h.node.ledger.counters
         h.publisher.publish(cloud_of(POINTS))
         assert wait_until(lambda: h.models.state.entered == 1)
         h.publisher.publish(cloud_of(POINTS))

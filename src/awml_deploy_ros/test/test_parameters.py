@@ -7,12 +7,12 @@ import yaml
 from harness_paths import REPOSITORY
 
 from awml_deploy_core.errors import ParameterError
+from awml_deploy_ros.parameter_spec import check_value
 from awml_deploy_ros.parameters import (
     AT_START,
     BY_NAME,
     CLASS_SCORES_PREFIX,
     TABLE,
-    check_value,
     model_specs,
     pipeline_options,
 )

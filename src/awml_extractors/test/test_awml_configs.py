@@ -57,8 +57,12 @@ def test_written_file_is_a_valid_configuration(name: str, tmp_path: Path) -> Non
     assert loaded.deploy.work_dir.parent == tmp_path / "awml" / "work_dirs"
     assert loaded.deploy.checkpoint_path is not None
     assert loaded.deploy.checkpoint_path.is_relative_to(tmp_path / "awml")
-    (scenario,) = loaded.deploy.verification.scenarios
+    section = loaded.deploy.verification
+    (scenario,) = section.scenarios_by_mode[loaded.deploy.export.mode]
     assert scenario.title == "pytorch:cpu vs onnxruntime:cpu"
+    assert section.samples
+    assert [dataset.source for dataset in loaded.deploy.evaluation.datasets] == list(section.samples)
+    assert loaded.deploy.evaluation.enabled == (name != "calibration")
 
 
 def test_centerpoint_variant_follows_from_the_model_configuration(tmp_path: Path) -> None:
@@ -103,6 +107,7 @@ def test_calibration_status(tmp_path: Path) -> None:
     assert found.content["model"] == {
         "family": "calibration_status",
         "onnx_file": "end2end.onnx",
+        "batch_size": [1, 1, 1],
         "height": [1080, 1860, 2160],
         "width": [1920, 2880, 3840],
     }
@@ -112,11 +117,32 @@ def test_calibration_status(tmp_path: Path) -> None:
 
 def test_scenarios_of_every_installed_backend_are_kept(tmp_path: Path, backends: list[str]) -> None:
     backends.append("tensorrt")
-    scenarios = imported("centerpoint", tmp_path).content["verification"]["scenarios"]
-    assert scenarios == [
-        {"reference": "pytorch:cpu", "test": "onnxruntime:cpu"},
-        {"reference": "onnxruntime:cuda:0", "test": "tensorrt:cuda:0"},
-    ]
+    found = imported("centerpoint", tmp_path)
+    onnx = {"reference": "pytorch:cpu", "test": "onnxruntime:cpu"}
+    engine = {"reference": "onnxruntime:cuda:0", "test": "tensorrt:cuda:0"}
+    by_mode = found.content["verification"]["scenarios_by_mode"]
+    assert by_mode == {"both": [onnx, engine], "onnx": [onnx], "trt": [engine]}
+    notes = {key.key: key.note for key in found.keys}
+    assert notes["verification.scenarios.none"] == "names no scenario"
+
+
+def test_evaluated_backends(tmp_path: Path, backends: list[str]) -> None:
+    both = ["pytorch:cuda:0", "onnxruntime:cuda:0"]
+    found = imported("centerpoint", tmp_path)
+    section = found.content["evaluation"]
+    assert section["backends"] == both
+    assert (section["enabled"], section["num_samples"]) == (True, -1)
+    notes = {key.key: key.note for key in found.keys}
+    assert "tensorrt is not installed" in notes["evaluation.backends.tensorrt.enabled"]
+    assert "runs the bundle" in notes["evaluation.backends.onnx.model_dir"]
+    backends.append("tensorrt")
+    assert imported("centerpoint", tmp_path).content["evaluation"]["backends"] == [*both, "tensorrt:cuda:0"]
+    path = tmp_path / "deploy_config.py"
+    path.write_text(
+        DEPLOY["centerpoint"].read_text().replace("onnx=dict(enabled=True", "onnx=dict(enabled=False")
+    )
+    off = import_awml_config(path, root=tmp_path)
+    assert off.content["evaluation"]["backends"] == ["pytorch:cuda:0", "tensorrt:cuda:0"]
 
 
 def test_settings_of_engines(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ MODEL_CONFIG = "model_config"
 """What keys of the model's own configuration start with in reports."""
 
 _BY_FAMILY = "the model family does this"
-_DEFAULTED_SECTIONS = ("export", "verification", "runtime")
+_DEFAULTED_SECTIONS = ("export", "verification", "evaluation", "runtime")
 
 
 @dataclass(frozen=True)

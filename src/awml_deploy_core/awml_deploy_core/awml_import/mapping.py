@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from awml_deploy_core.awml_import.source import lookup
-from awml_deploy_core.config.schema import ExportSection
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import DeviceError
 
@@ -18,16 +17,21 @@ _SAME_VALUE = {
     "checkpoint_path": "checkpoint_path",
     "export.checkpoint_path": "checkpoint_path",
     "export.work_dir": "work_dir",
+    "export.mode": "export.mode",
     "onnx_config.opset_version": "export.onnx.opset_version",
     "onnx_config.do_constant_folding": "export.onnx.constant_folding",
     "onnx_config.simplify": "export.onnx.simplify",
     "verification.enabled": "verification.enabled",
     "verification.num_verify_samples": "verification.num_samples",
+    "evaluation.enabled": "evaluation.enabled",
+    "evaluation.num_samples": "evaluation.num_samples",
 }
 """Our key by AWML's, where the value stays as it is."""
 _PATHS = frozenset({"checkpoint_path", "work_dir", "bundle_path"})
 _PRECISIONS = {"auto": "tf32", "fp32_tf32": "tf32", "fp16": "fp16", "strongly_typed": "fp32"}
 """Our precision by AWML's policy: `auto` sets no flag, which leaves TensorRT at TF32."""
+_ARTIFACTS = ("checkpoint", "model_dir", "engine_dir")
+"""What AWML names for an evaluated backend."""
 _MIB = 2**20
 _ALWAYS = {
     "onnx_config.type": "this suite has one exporter of ONNX",
@@ -36,6 +40,7 @@ _ALWAYS = {
     "onnx_config.multi_file": "follows from the model family",
     "runtime_io.sample_idx": "samples are chosen by verification.num_samples and verification.seed",
     "verification.tolerance": "limits belong to a precision and an output: verification.tolerances",
+    "evaluation.verbose": "reports hold every figure; how much is logged is logging.level",
     "deploy_log_path": "log lines go to standard error; redirect them",
 }
 
@@ -75,6 +80,7 @@ class Mapper:
         self._tensorrt()
         self._samples()
         self._scenarios()
+        self._evaluated()
         work_dir = lookup(self._deploy, "export.work_dir")
         name = Path(work_dir).name if isinstance(work_dir, str) else "imported"
         self.content["name"] = re.sub(r"[^A-Za-z0-9_.+-]", "_", name).lstrip("_.+-") or "imported"
@@ -97,15 +103,6 @@ class Mapper:
         )
 
     def _export(self) -> None:
-        mode = lookup(self._deploy, "export.mode")
-        known = get_args(ExportSection.model_fields["mode"].annotation)
-        if mode is not None:
-            ours = mode if mode in known else {"both": "onnx", "trt": "none"}.get(mode, mode)
-            self._set("export.mode", "export.mode", ours)
-            if ours != mode:
-                self.notes["export.mode"] = (
-                    f"{mode!r} becomes {ours!r}: engines are not built by this version"
-                )
         onnx_path = lookup(self._deploy, "export.onnx_path")
         if isinstance(onnx_path, str) and onnx_path:
             folder = str(Path(onnx_path).parent) if onnx_path.endswith(".onnx") else onnx_path
@@ -127,9 +124,9 @@ class Mapper:
             prefix = lookup(self._deploy, "runtime_io.img_prefix")
             source = self._path(annotations)
             source += f"?root={self._path(prefix)}" if isinstance(prefix, str) and prefix else ""
-            self._set("runtime_io.ann_file", "verification.samples", [source])
+            self._set_source("runtime_io.ann_file", source)
             if prefix is not None:
-                self.targets["runtime_io.img_prefix"] = "verification.samples"
+                self.targets["runtime_io.img_prefix"] = self.targets["runtime_io.ann_file"]
             return
         info = lookup(self._deploy, "runtime_io.info_file")
         if not isinstance(info, str) or not info:
@@ -138,20 +135,56 @@ class Mapper:
         path = str((root / info).resolve())
         # Paths in an info file are relative to the data set.
         source = f"{path}?root={root.resolve()}" if self._data_root else path
-        self._set("runtime_io.info_file", "verification.samples", [source])
+        self._set_source("runtime_io.info_file", source)
+
+    def _set_source(self, key: str, source: str) -> None:
+        """Where samples come from; AWML's evaluation runs on the data set that they are of."""
+        self._set(key, "verification.samples", [source])
+        if isinstance(lookup(self._deploy, "evaluation"), Mapping):
+            self._set(key, "evaluation.datasets", [source])
+            self.targets[key] = "verification.samples, evaluation.datasets"
+
+    def _evaluated(self) -> None:
+        """The backends that AWML evaluates, as far as they are installed."""
+        backends = lookup(self._deploy, "evaluation.backends")
+        if not isinstance(backends, Mapping) or not backends:
+            self.notes["evaluation.backends"] = "names no backend"
+            return
+        ours = []
+        for name, section in backends.items():
+            if not isinstance(section, Mapping):
+                continue
+            key = f"evaluation.backends.{name}"
+            artifact = "checkpoint_path" if name == "pytorch" else "the bundle"
+            self.notes |= {f"{key}.{part}": f"it runs {artifact}" for part in _ARTIFACTS}
+            backend = _BACKENDS.get(str(name), str(name))
+            if not section.get("enabled", True):
+                self.notes[key] = "left out: it is not enabled"
+            elif backend not in self._backends:
+                self.notes[key] = f"left out: backend {backend} is not installed"
+            else:
+                ours.append(f"{backend}:{self._device(section.get('device'))}")
+                self.targets |= dict.fromkeys((f"{key}.enabled", f"{key}.device"), "evaluation.backends")
+        if ours:
+            self._set("evaluation.backends", "evaluation.backends", ours)
+            del self.targets["evaluation.backends"]
 
     def _scenarios(self) -> None:
         scenarios = lookup(self._deploy, "verification.scenarios")
         if not isinstance(scenarios, Mapping):
             return
-        mode = lookup(self._deploy, "export.mode")
-        for other in scenarios:
-            if other != mode:
-                self.notes[f"verification.scenarios.{other}"] = f"only used with export.mode {other!r}"
-        chosen = scenarios.get(mode)
-        key = f"verification.scenarios.{mode}"
-        if not isinstance(chosen, list | tuple) or not chosen:
-            return
+        for mode, chosen in scenarios.items():
+            if isinstance(chosen, list | tuple) and chosen:
+                self._scenarios_of(str(mode), chosen)
+            else:
+                self.notes[f"verification.scenarios.{mode}"] = "names no scenario"
+        for name in ("devices", "verification.devices"):
+            if isinstance(lookup(self._deploy, name), Mapping):
+                self.notes[name] = "looked up for the devices of scenarios and backends"
+
+    def _scenarios_of(self, mode: str, chosen: Sequence[Any]) -> None:
+        """Those of one export mode, as far as their backends are installed."""
+        key, target = f"verification.scenarios.{mode}", f"verification.scenarios_by_mode.{mode}"
         ours = []
         for index, scenario in enumerate(chosen):
             sides = {}
@@ -166,13 +199,10 @@ class Mapper:
                 )
             else:
                 ours.append(sides)
-                self.targets[f"{key}.{index}"] = "verification.scenarios"
+                self.targets[f"{key}.{index}"] = target
         if ours:
-            self._set(key, "verification.scenarios", ours)
+            self._set(key, target, ours)
             del self.targets[key]
-        for name in ("devices", "verification.devices"):
-            if isinstance(lookup(self._deploy, name), Mapping):
-                self.notes[name] = "looked up for the devices of scenarios"
 
     def _device(self, alias: Any) -> str:
         """``cuda`` and the like by the tables of the file, ``cpu`` where nothing is said."""

@@ -12,6 +12,7 @@ from awml_deploy_core.awml_import.importer import ImportedConfig
 from awml_deploy_core.files import write_text
 
 _PATHS = ("checkpoint_path", "work_dir", "bundle_path")
+_SOURCES = {"verification": "samples", "evaluation": "datasets"}
 
 
 def write_deploy_yaml(imported: ImportedConfig, path: Path, origin: Path) -> None:
@@ -25,10 +26,10 @@ def write_deploy_yaml(imported: ImportedConfig, path: Path, origin: Path) -> Non
     for key in _PATHS:
         if isinstance(content.get(key), str):
             content[key] = _relative(content[key], folder)
-    verification = content.get("verification")
-    if isinstance(verification, dict) and isinstance(verification.get("samples"), list):
-        samples = [_relative_source(source, folder) for source in verification["samples"]]
-        content["verification"] = {**verification, "samples": samples}
+    for name, key in _SOURCES.items():
+        section = content.get(name)
+        if isinstance(section, dict) and isinstance(section.get(key), list):
+            content[name] = {**section, key: [_relative_source(source, folder) for source in section[key]]}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
     write_text(path, f"# Imported from AWML's {origin.name}. Every key: docs/configuration.md.\n{text}")
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", metavar="FILE", help="weights of the pytorch backend")
     parser.add_argument("--limit", type=int, metavar="N", help="most frames to run")
     parser.add_argument("--score", type=float, metavar="S", help="leave out boxes below this score")
-    parser.add_argument("--picture", type=Path, metavar="DIR", help="draw a bird's-eye view of every frame")
+    parser.add_argument("--picture", type=Path, metavar="DIR", help="draw every frame with its boxes")
 
 
 def execute(args: argparse.Namespace) -> ExitCode:

@@ -15,6 +15,7 @@ from awml_deploy_core.cli import (
     import_config,
     infer,
     inspect,
+    precision,
     run,
     selftest,
     verify,
@@ -24,7 +25,19 @@ from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 
-COMMANDS = (export, build, verify, evaluate, run, infer, selftest, inspect, import_config, doctor)
+COMMANDS = (
+    export,
+    build,
+    verify,
+    evaluate,
+    precision,
+    run,
+    infer,
+    selftest,
+    inspect,
+    import_config,
+    doctor,
+)
 
 _LOG = logging.getLogger(__name__)
 _EPILOG = (

@@ -16,8 +16,9 @@ class DatasetSection(Section):
     """Samples to evaluate on. The short form `PATH` is accepted too."""
 
     source: SampleSource
-    """Info file, rosbag2 folder (`PATH#topic`), cloud file or folder of clouds. Info files have ground
-    truth; so have bags with one beside them (`PATH.infos.pkl`)."""
+    """Info file, rosbag2 folder (`PATH#topic`), cloud file or folder of clouds; for models of images what
+    their family reads, e.g. a COCO annotation file. Info files and annotations have ground truth; so have
+    bags with one beside them (`PATH.infos.pkl`)."""
     num_past_sweeps: Annotated[int, Field(ge=0, le=100)] = 0
     """At most this many past sweeps a sample, where the source lists any."""
     class_mapping: dict[str, str] | None = None
@@ -81,6 +82,39 @@ class Detection3dSection(Section):
     """Centres of two backends farther apart [m] are not the same box."""
 
 
+class Detection2dSection(Section):
+    """How 2D detections are measured; the defaults are those of COCO."""
+
+    iou_thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (
+        0.5,
+        0.55,
+        0.6,
+        0.65,
+        0.7,
+        0.75,
+        0.8,
+        0.85,
+        0.9,
+        0.95,
+    )
+    """Overlaps from which on a box is a match, ascending; AP is the mean over them."""
+    max_detections: Annotated[int, Field(gt=0)] = 100
+    """Best boxes of a class and image that count."""
+    frame_min_score: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Boxes from this score on decide which images are best and worst."""
+    frame_min_iou: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Overlap from which on they are a match."""
+    agreement_iou: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Boxes of two backends that overlap less are not the same box."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Detection2dSection:
+        values = self.iou_thresholds
+        if not values or list(values) != sorted(set(values)):
+            raise ValueError(f"iou_thresholds must be ascending and at least one, got {list(values)}")
+        return self
+
+
 class LatencySection(Section):
     """How latency is measured: over the samples again and again, until a percentile is known."""
 
@@ -114,8 +148,9 @@ class FloorSection(Section):
     """A limit that turns a figure of the evaluation into a check."""
 
     figure: str
-    """Name of a figure, e.g. `mean_ap`, `ap/CAR`, `mean_ap/0-20m`, `latency/p99`, `memory/peak_mb`,
-    `size/mb`, `agreement/matched_share`; the JSON report lists all."""
+    """Name of a figure, e.g. `mean_ap`, `ap/CAR`, `mean_ap/0-20m`, `mean_ap/iou0.50`, `accuracy`,
+    `recall/miscalibrated`, `latency/p99`, `memory/peak_mb`, `size/mb`, `agreement/matched_share`; the JSON
+    report lists all."""
     min: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """Least value that passes."""
     max: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -149,6 +184,7 @@ class EvaluationSection(Section):
     """Run-time options of the model family while accuracy is measured, beside `runtime.options`: average
     precision needs low score thresholds. Latency is measured with `runtime.options` alone."""
     detection3d: Detection3dSection = Detection3dSection()
+    detection2d: Detection2dSection = Detection2dSection()
     latency: LatencySection = LatencySection()
     keep_frames: Annotated[int, Field(ge=0, le=50)] = 3
     """How many of the best and of the worst frames are kept as evidence, with pictures."""

@@ -44,6 +44,7 @@ class Step(str, Enum):
     VERIFY = "verify"
     EVALUATE = "evaluate"
     INFER = "infer"
+    PRECISION = "precision"
 
 
 def only(*steps: Step) -> StepSelector:
@@ -79,7 +80,13 @@ def check(
         yield from _check_evaluation(config, family, model, makes_bundle=Step.EXPORT in steps)
     if Step.INFER in steps:
         yield from _check_inference(config, family)
-    if steps & {Step.VERIFY, Step.EVALUATE, Step.INFER} and family is not None and model is not None:
+    if Step.PRECISION in steps:
+        yield from _check_precision(config, family, model)
+    if (
+        steps & {Step.VERIFY, Step.EVALUATE, Step.INFER, Step.PRECISION}
+        and family is not None
+        and model is not None
+    ):
         yield from _check_options(config, family, model, steps)
 
 
@@ -177,6 +184,21 @@ def _check_inference(config: DeployConfig, family: ModelFamily[Any] | None) -> I
         yield from _source(("infer", "source"), config.infer.source, family)
 
 
+def _check_precision(
+    config: DeployConfig, family: ModelFamily[Any] | None, model: Any
+) -> Iterator[Problem]:
+    evaluation, verification = config.evaluation, config.verification
+    if evaluation.datasets or not verification.samples:
+        yield from _check_evaluation(config, family, model, makes_bundle=False)
+    else:
+        for index, source in enumerate(verification.samples):
+            yield from _source(("verification", "samples", index), source, family)
+    for index, dataset in enumerate(config.precision.calibration):
+        options = {"num_past_sweeps": dataset.num_past_sweeps, "class_mapping": dataset.class_mapping}
+        place = ("precision", "calibration", index, "source")
+        yield from _source(place, dataset.source, family, config=model, **options)
+
+
 def _check_options(
     config: DeployConfig, family: ModelFamily[Any], model: Any, steps: frozenset[Step]
 ) -> Iterator[Problem]:
@@ -190,7 +212,7 @@ def _check_options(
         else:
             family, model = bundle.family, bundle.config
     given = [(("runtime", "options"), config.runtime.options)]
-    if Step.EVALUATE in steps:
+    if steps & {Step.EVALUATE, Step.PRECISION}:
         given.append((("evaluation", "options"), config.evaluation.options))
     for place, options in given:
         try:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from awml_deploy_core.config.evaluation_schema import EvaluationSection
+from awml_deploy_core.config.precision_schema import PrecisionSection
 from awml_deploy_core.config.tensorrt_schema import TensorRTSection
 from awml_deploy_core.config.values import ConfigPath, Device, Name, SampleSource, Section
 from awml_deploy_core.config.verification import ExportMode, VerificationSection
@@ -108,6 +109,7 @@ class DeployConfig(Section):
     runtime: RuntimeSection = RuntimeSection()
     verification: VerificationSection = VerificationSection()
     evaluation: EvaluationSection = EvaluationSection()
+    precision: PrecisionSection = PrecisionSection()
     infer: InferSection = InferSection()
     logging: LoggingSection = LoggingSection()
 

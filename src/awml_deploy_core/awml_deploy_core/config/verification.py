@@ -83,6 +83,33 @@ class BoxTolerance(Section):
     """Share of a sample's boxes that may be borderline, that is decided by rounding; one always may."""
 
 
+class Box2dTolerance(Section):
+    """Limits for boxes in images matched one to one within a class; those left out keep the precision's."""
+
+    match_iou: Share | None = None
+    """Boxes that overlap less are not the same box."""
+    corner: NonNegative | None = None
+    """Difference of a coordinate of a corner [px]."""
+    corner_relative: NonNegative | None = None
+    """The same over the longer side of the box; the larger of both limits counts."""
+    score: NonNegative | None = None
+    """Difference of the scores."""
+    max_unmatched: Annotated[int, Field(ge=0)] | None = None
+    """Boxes of either side that may stay without a partner within these limits in one sample."""
+    max_unmatched_share: Share | None = None
+    """The same as a share of the sample's boxes; the larger of both limits counts."""
+
+
+class ClassificationTolerance(Section):
+    """Limits for probabilities of classes; those left out keep the precision's."""
+
+    probability: NonNegative | None = None
+    """Difference of the probability of a class."""
+    same_class: bool | None = None
+    """Whether the most probable class has to be the same even where probabilities within their limit say
+    another one."""
+
+
 class PrecisionTolerance(Section):
     """Limits of one precision; what is left out keeps the precision's defaults."""
 
@@ -91,6 +118,8 @@ class PrecisionTolerance(Section):
     outputs: dict[str, TensorTolerance] = Field(default_factory=dict)
     """By tensor name, e.g. `heatmap`."""
     boxes: BoxTolerance = BoxTolerance()
+    boxes2d: Box2dTolerance = Box2dTolerance()
+    classification: ClassificationTolerance = ClassificationTolerance()
 
 
 class VerificationSection(Section):

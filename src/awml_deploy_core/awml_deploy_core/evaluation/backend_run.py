@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.evaluation.results import FrameRun
 from awml_deploy_core.evaluation.samples import KeyedSamples
-from awml_deploy_core.evaluation.task import TaskFrame, TaskMetric
+from awml_deploy_core.evaluation.task import TaskFrame
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress
 
@@ -28,6 +28,18 @@ class Results(Protocol):
         ...
 
 
+class FrameCodec(Protocol):
+    """Writes frames down, e.g. a :class:`~.task.TaskMetric`."""
+
+    def encode(self, frame: TaskFrame[Any, Any]) -> dict[str, Any]:
+        """A JSON-ready form."""
+        ...
+
+    def decode(self, sample_id: str, content: Mapping[str, Any]) -> TaskFrame[Any, Any]:
+        """The inverse of :meth:`encode`."""
+        ...
+
+
 class NoResults:
     """Nothing is kept."""
 
@@ -41,7 +53,7 @@ class NoResults:
 def run_frames(
     pipeline: InferencePipeline[Any, Any],
     samples: KeyedSamples,
-    task: TaskMetric[Any, Any],
+    task: FrameCodec,
     results: Results,
     progress: Progress,
     title: str,
@@ -86,7 +98,7 @@ def run_frames(
     return FrameRun(frames, tuple(failures), resumed)
 
 
-def _kept(results: Results, task: TaskMetric[Any, Any], key: str) -> TaskFrame[Any, Any] | None:
+def _kept(results: Results, task: FrameCodec, key: str) -> TaskFrame[Any, Any] | None:
     """The frame of an earlier run; one that does not decode runs again."""
     if (content := results.get(key)) is None:
         return None

@@ -17,7 +17,7 @@ _WIDTHS = {"centers": (3,), "sizes": (3,), "velocities": (2,)}
 
 def encode_boxes(boxes: Detections) -> dict[str, Any]:
     """JSON-ready columns."""
-    columns = {name: _listed(getattr(boxes, name)) for name in _COLUMNS}
+    columns = {name: listed(getattr(boxes, name)) for name in _COLUMNS}
     return {
         **columns,
         "labels": boxes.labels.tolist(),
@@ -62,7 +62,8 @@ def decode_truth(content: Mapping[str, Any]) -> GroundTruth:
     )
 
 
-def _listed(values: npt.NDArray[np.float32]) -> Any:
+def listed(values: npt.NDArray[np.float32]) -> Any:
+    """An array as nested lists; ``np.array(..., np.float32)`` is the inverse."""
     # A float32 as a double has one shortest text, which gives back the same float32.
     exact = values.astype(np.float64)
     listed = exact.astype(object)

@@ -56,7 +56,7 @@ def measure_latency(
         AwmlDeployError: The pipeline failed.
     """
     settings = settings or LatencySection()
-    held = _load(samples, settings.num_samples)
+    held = load_spread(samples, settings.num_samples)
     pipeline.warm_up()
     for index in range(settings.warm_up_frames):
         pipeline.infer(held[index % len(held)].input)
@@ -93,8 +93,12 @@ def _is_stable(frames: Sequence[MeasuredFrame], settings: LatencySection) -> boo
     return Stability.of(totals, settings.percentile, settings.confidence, settings.tolerance).stable
 
 
-def _load(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """Samples spread evenly over all; those that cannot be loaded are left out."""
+def load_spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Samples spread evenly over all, in memory; those that cannot be loaded are left out.
+
+    Raises:
+        EvaluationError: None could be loaded.
+    """
     held: list[Sample] = []
     problem: AwmlDeployError | None = None
     if not len(samples):

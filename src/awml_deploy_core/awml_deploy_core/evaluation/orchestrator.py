@@ -10,7 +10,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from awml_deploy_core.config.evaluation_schema import EvaluationSection
-from awml_deploy_core.errors import AwmlDeployError, BackendUnavailableError, DeviceError, EvaluationError
+from awml_deploy_core.errors import (
+    AwmlDeployError,
+    BackendUnavailableError,
+    DeviceError,
+    EvaluationError,
+    MissingDependencyError,
+)
 from awml_deploy_core.evaluation.backend_run import Results, run_frames
 from awml_deploy_core.evaluation.evidence import best_and_worst
 from awml_deploy_core.evaluation.floors import check_floors, floors_of_others
@@ -163,7 +169,7 @@ class EvaluationOrchestrator:
             return None, reason, (CheckResult(name, Status.SKIPPED, message, False, details),)
         try:
             return self._task.evaluate(labelled), None, ()
-        except EvaluationError as error:
+        except (EvaluationError, MissingDependencyError) as error:
             check = CheckResult(name, Status.ERROR, str(error), backend.required, details)
             return None, str(error), (check,)
 

@@ -1,8 +1,7 @@
 """What an evaluation needs to know of a task: how its outputs are kept, measured and compared.
 
-3D detection is :class:`~awml_deploy_core.evaluation.detection3d_task.Detection3dTask`. Another task
-(2D detection, classification) is one more class of this form and one more line in :func:`task_metric`;
-orchestrator, result model and views know none of them.
+Those that core knows are in :mod:`awml_deploy_core.evaluation.tasks`. Another one is one more class of
+this form, which a model family may bring itself; orchestrator, result model and views know none of them.
 """
 
 from __future__ import annotations
@@ -100,6 +99,7 @@ class TaskMetric(Protocol[OutputT, TruthT]):
 
         Raises:
             EvaluationError: They say nothing about the model.
+            MissingDependencyError: What computes the metrics is not installed.
         """
         ...
 

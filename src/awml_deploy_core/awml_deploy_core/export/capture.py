@@ -131,8 +131,9 @@ def _dynamo(component: ExportableComponent, options: OnnxExportOptions) -> onnx.
     import torch
 
     spec = component.spec
+    # A graph can be dynamic along an axis of which only one length is used; torch wants a range.
     dims = {
-        axis.name: torch.export.Dim(axis.name, min=axis.min, max=axis.max)
+        axis.name: torch.export.Dim(axis.name, min=axis.min, max=max(axis.max, axis.min + 1))
         for tensor in spec.inputs
         for axis in tensor.dynamic_axes.values()
     }
@@ -201,8 +202,8 @@ def _widened(spec: ComponentSpec, samples: tuple[torch.Tensor, ...]) -> tuple[to
     """Samples with at least two entries along a dynamic axis: torch.export freezes length one."""
     widened = []
     for tensor, sample in zip(spec.inputs, samples, strict=True):
-        for position, axis in tensor.dynamic_axes.items():
-            if sample.shape[position] == 1 and axis.max >= 2:
+        for position in tensor.dynamic_axes:
+            if sample.shape[position] == 1:
                 sample = sample.repeat_interleave(2, dim=position)
         widened.append(sample)
     return tuple(widened)

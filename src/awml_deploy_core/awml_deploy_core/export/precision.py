@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
+PRECISION_KEY = "awml_deploy.precision"
+"""Metadata property of a graph that carries its precision itself, casts or Q/DQ nodes included."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,11 @@ def precision_problems(model: onnx.ModelProto, policy: PrecisionPolicy) -> list[
     """Why a policy does not fit a graph, one clause each; empty if it does."""
     quantizers = sum(node.op_type in _QUANTIZERS for node in model.graph.node)
     problems = []
-    if policy.precision == "int8" and not quantizers:
+    # A component that a precision study left in FP32 belongs to a bundle that is quantised elsewhere.
+    if policy.precision == "int8" and not quantizers and carried_precision(model) is None:
         problems.append(
             "precision int8: the graph has no QuantizeLinear and DequantizeLinear nodes; quantise it "
-            "first, e.g. with onnxruntime.quantization, or choose fp16"
+            "first, e.g. with awml-deploy precision, or choose fp16"
         )
     if policy.precision != "int8" and quantizers:
         problems.append(
@@ -55,12 +58,17 @@ def precision_problems(model: onnx.ModelProto, policy: PrecisionPolicy) -> list[
     return problems
 
 
+def carried_precision(model: onnx.ModelProto) -> str | None:
+    """The precision that a graph says it carries; None for one that was exported as it was trained."""
+    return next((entry.value for entry in model.metadata_props if entry.key == PRECISION_KEY), None)
+
+
 def apply_precision(
     model: onnx.ModelProto, policy: PrecisionPolicy, subject: str
 ) -> tuple[onnx.ModelProto, PrecisionChange]:
     """The graph in the policy's precision; inputs and outputs keep their types.
 
-    The casts are those of ONNX Runtime's ``convert_float_to_float16``.
+    A graph that carries its precision already is taken as it is.
 
     Args:
         model: The graph; not changed.
@@ -71,8 +79,24 @@ def apply_precision(
         ExportError: The graph cannot be converted.
         MissingDependencyError: ONNX Runtime, which has the conversion, is not installed.
     """
-    if policy.precision != "fp16":
+    if policy.precision != "fp16" or carried_precision(model) is not None:
         return model, PrecisionChange()
+    named = _unique_names(model)
+    kept = [name for name in named if any(fnmatch.fnmatch(name, p) for p in policy.fp32_nodes)]
+    converted = cast_to_fp16(model, kept, subject)
+    casts = sum(node.op_type == "Cast" for node in converted.graph.node)
+    return converted, PrecisionChange(tuple(kept), casts, _overflows(model))
+
+
+def cast_to_fp16(model: onnx.ModelProto, kept: list[str], subject: str) -> onnx.ModelProto:
+    """A copy in FP16 but for its inputs, its outputs and the nodes in ``kept``.
+
+    The casts are those of ONNX Runtime's ``convert_float_to_float16``.
+
+    Raises:
+        ExportError: The graph cannot be converted.
+        MissingDependencyError: ONNX Runtime, which has the conversion, is not installed.
+    """
     if find_spec("onnxruntime") is None:
         raise MissingDependencyError(
             "precision fp16",
@@ -82,8 +106,6 @@ def apply_precision(
     from onnx import checker
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    named = _unique_names(model)
-    kept = [name for name in named if any(fnmatch.fnmatch(name, p) for p in policy.fp32_nodes)]
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -103,8 +125,7 @@ def apply_precision(
         raise ExportError(subject, "cannot be converted to FP16", got=error) from error
     for warning in caught:
         _LOG.debug("%s: %s", subject, warning.message)
-    casts = sum(node.op_type == "Cast" for node in converted.graph.node)
-    return converted, PrecisionChange(tuple(kept), casts, _overflows(model))
+    return converted
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

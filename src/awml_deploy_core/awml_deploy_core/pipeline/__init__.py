@@ -8,12 +8,14 @@ from awml_deploy_core.pipeline.inference import (
     require_sessions,
 )
 from awml_deploy_core.pipeline.latency import StageClock, StageLatencies, StageLatency
+from awml_deploy_core.pipeline.result import Result
 
 __all__ = [
     "Candidates",
     "InferencePipeline",
     "InferenceResult",
     "OffersCandidates",
+    "Result",
     "StageClock",
     "StageLatencies",
     "StageLatency",

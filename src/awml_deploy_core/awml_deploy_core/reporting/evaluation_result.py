@@ -23,7 +23,8 @@ class EvidenceRecord(Record):
     """``ground truth`` or ``agreement with <backend>:<device>``."""
     output: tuple[dict[str, Any], ...]
     """Of 3D detection: class, score, center x y z [m], size length width height [m], yaw [rad], velocity
-    [m/s]."""
+    [m/s]. Of 2D detection: class, score, box left top right bottom [px]. Of a classification: class, score,
+    probabilities by class."""
     picture: str | None = None
     """Path of a PNG file."""
 

@@ -25,10 +25,10 @@ def print_evaluation(record: EvaluationRecord, console: Console) -> None:
     for backend in record.backends:
         _print_backend(backend, console)
     if len(record.backends) > 1:
-        _print_table(comparison(record), console)
-    _print_checks(record.checks, console)
+        print_table(comparison(record), console)
+    print_checks(record.checks, console)
     if not record.floors:
-        _print_line(NO_FLOORS, console)
+        print_line(NO_FLOORS, console)
     console.print(
         f"evaluation over {record.num_samples} samples: {status_text(record.status)} "
         f"({record.summary.partition(': ')[2]})",
@@ -41,41 +41,42 @@ def _print_backend(record: EvaluatedBackendRecord, console: Console) -> None:
     kept = f", {record.resumed} of {record.frames} frames from an earlier run" if record.resumed else ""
     console.print(title + kept, soft_wrap=True)
     if record.accuracy is not None:
-        _print_line(f"  {record.accuracy.headline}", console)
+        print_line(f"  {record.accuracy.headline}", console)
         for table in record.accuracy.tables:
-            _print_table(table, console)
+            print_table(table, console)
     elif record.accuracy_missing:
-        _print_line(f"  accuracy was not measured: {record.accuracy_missing}", console)
+        print_line(f"  accuracy was not measured: {record.accuracy_missing}", console)
     if record.latency is not None:
         _print_latency(record.latency, console)
     elif record.latency_missing:
-        _print_line(f"  latency was not measured: {record.latency_missing}", console)
+        print_line(f"  latency was not measured: {record.latency_missing}", console)
     if record.agreement is not None:
-        _print_line(f"  agreement: {record.agreement.headline}", console)
+        print_line(f"  agreement: {record.agreement.headline}", console)
     if record.memory is not None:
         peak = f"  memory: {record.memory.peak_mb:.0f} MB at most, {record.memory.before_mb:.0f} MB before"
-        _print_line(peak, console)
+        print_line(peak, console)
     for frame in record.worst[:_MOST_LISTED]:
-        _print_line(f"  worst: {frame.sample}: {frame.score:.2f} ({frame.summary})", console)
-    _print_checks(record.checks, console)
+        print_line(f"  worst: {frame.sample}: {frame.score:.2f} ({frame.summary})", console)
+    print_checks(record.checks, console)
 
 
-def _print_checks(checks: Sequence[CheckRecord], console: Console) -> None:
+def print_checks(checks: Sequence[CheckRecord], console: Console) -> None:
+    """One line a check."""
     for check in checks:
         text = plain(f"{check.name}: {check.message}")
         console.print(f"  {status_text(check.status)}  {text}", soft_wrap=True, highlight=False)
 
 
 def _print_latency(record: LatencyStatistics, console: Console) -> None:
-    _print_table(latency_table(record), console)
-    _print_line(
+    print_table(latency_table(record), console)
+    print_line(
         f"  {record.stability.message}; {record.throughput_hz:.1f} frames/s; "
         f"{record.num_outliers} outliers in {record.frames} frames",
         console,
     )
 
 
-def _print_table(table: MetricTable, console: Console) -> None:
+def print_table(table: MetricTable, console: Console) -> None:
     """Print a table no narrower than its figures: in a log of 80 columns, cut ones would be lost."""
     from rich.box import SIMPLE_HEAD
     from rich.measure import Measurement
@@ -87,11 +88,12 @@ def _print_table(table: MetricTable, console: Console) -> None:
     for row in table.rows:
         shown.add_row(*(plain(cell_text(cell)) for cell in row))
     shown.width = Measurement.get(console, console.options.update(width=_WIDEST), shown).maximum
-    _print_line(f"  {table.title}:", console)
+    print_line(f"  {table.title}:", console)
     console.print(shown, crop=False, no_wrap=True, overflow="ignore")
     for note in table.notes:
-        _print_line(f"  {note}", console)
+        print_line(f"  {note}", console)
 
 
-def _print_line(text: str, console: Console) -> None:
+def print_line(text: str, console: Console) -> None:
+    """Plain text, however long."""
     console.print(text, markup=False, soft_wrap=True, highlight=False)

@@ -19,11 +19,9 @@ from awml_deploy_core.reporting.html_parts import (
     section,
     text,
 )
-from awml_deploy_core.reporting.html_sections import (
-    inference_section,
-    replay_section,
-    verification_section,
-)
+from awml_deploy_core.reporting.html_replay import replay_section
+from awml_deploy_core.reporting.html_sections import inference_section, verification_section
+from awml_deploy_core.reporting.precision_views import precision_section
 from awml_deploy_core.reporting.result import Report
 
 _VERDICTS = {
@@ -63,6 +61,8 @@ def _sections(report: Report) -> Iterator[str]:
         yield verification_section(report.verification)
     if report.evaluation is not None:
         yield evaluation_section(report.evaluation)
+    if report.precision is not None:
+        yield precision_section(report.precision)
     if report.inference is not None:
         yield inference_section(report.inference)
     if report.replay is not None:

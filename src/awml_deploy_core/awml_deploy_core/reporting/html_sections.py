@@ -1,4 +1,4 @@
-"""Verification, inference and replay on the HTML page."""
+"""Verification and inference on the HTML page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from awml_deploy_core.reporting.html_parts import (
     section,
     text,
 )
-from awml_deploy_core.reporting.result import InferenceRecord, LatencyRecord, ReplayRecord
+from awml_deploy_core.reporting.result import InferenceRecord, LatencyRecord
 from awml_deploy_core.reporting.verification_result import (
     BoxesRecord,
     ScenarioRecord,
@@ -53,7 +53,7 @@ def _scenario(record: ScenarioRecord) -> Iterator[str]:
     for bisection in record.bisections:
         yield paragraph(f"Inside {bisection.component}: {bisection.message}")
     if record.boxes is not None and record.boxes.evidence:
-        yield _evidence(record.boxes)
+        yield evidence_table(record.boxes)
     yield checks_table(record.checks)
 
 
@@ -74,7 +74,8 @@ def _tensors(tensors: Sequence[TensorRecord]) -> str:
     return html_table(columns, rows, text_columns=(0, 1, 2))
 
 
-def _evidence(boxes: BoxesRecord) -> str:
+def evidence_table(boxes: BoxesRecord) -> str:
+    """Boxes without a partner, and why."""
     rows = [
         (
             text(box.sample),
@@ -100,7 +101,7 @@ def inference_section(record: InferenceRecord) -> str:
     parts = [
         paragraph(f"{len(record.frames)} frames of {record.source} on {record.backend}:{record.device}"),
         paragraph(f"detections: {counts}"),
-        _latencies(record.latencies),
+        latencies_table(record.latencies),
     ]
     parts += [paragraph(f"{frame.sample}: {frame.error}") for frame in record.frames if frame.error]
     drawn = [frame for frame in record.frames if frame.picture][:_MOST_PICTURES]
@@ -112,22 +113,8 @@ def inference_section(record: InferenceRecord) -> str:
     return section("Inference", parts)
 
 
-def replay_section(record: ReplayRecord) -> str:
-    """Counts, latency and checks of a bag played into the node."""
-    parts = [
-        f"<p>{badge(record.status)}</p>",
-        paragraph(
-            f"{record.sent} clouds of {record.source} sent at {record.rate_hz:g} Hz, {record.received} "
-            f"received, {record.processed} processed on {record.backend}:{record.device}"
-        ),
-        checks_table(record.checks),
-        _latencies(record.latencies),
-        *(picture(path, path) for path in record.pictures[:_MOST_PICTURES]),
-    ]
-    return section("Replay", parts)
-
-
-def _latencies(records: Sequence[LatencyRecord]) -> str:
+def latencies_table(records: Sequence[LatencyRecord]) -> str:
+    """Percentiles of every stage."""
     rows = [
         (
             text(record.stage),

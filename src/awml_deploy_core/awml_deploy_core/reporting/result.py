@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from awml_deploy_core.evaluation import PrecisionRecall
+from awml_deploy_core.evaluation.task import AccuracyResult
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
+from awml_deploy_core.reporting.precision_result import PrecisionRecord
 from awml_deploy_core.reporting.records import CheckRecord, Record, StatusText
-from awml_deploy_core.reporting.verification_result import VerificationRecord
+from awml_deploy_core.reporting.verification_result import BoxesRecord, VerificationRecord
 
 SCHEMA_VERSION = 1
 
@@ -75,18 +77,54 @@ class InferenceRecord(Record):
     frames: tuple[FrameRecord, ...]
 
 
+class BoxChangeRecord(Record):
+    """A box that is not as it was in an earlier replay."""
+
+    sample: str
+    kind: str
+    """``gone``, ``new`` or ``changed``."""
+    box: Mapping[str, Any]
+    """Class, score, center, size, yaw, velocity: as it was, or as it is if it is new."""
+    detail: str
+
+
+class RegressionRecord(Record):
+    """An earlier replay of the same bag beside this one."""
+
+    baseline: str
+    """File of the earlier result."""
+    same_model: bool
+    """Whether the bundle is the same, file by file."""
+    compared: int
+    """Frames of both with the same sweeps."""
+    identical: int
+    """Of these, frames equal bit by bit."""
+    matched: int
+    """Boxes that are within the limits."""
+    worst: Mapping[str, float]
+    """Largest difference of these boxes by property."""
+    changes: tuple[BoxChangeRecord, ...]
+    fates: tuple[str, ...]
+    """Clouds that met another fate, though there was time for them."""
+    other_input: tuple[str, ...]
+    """Frames with other past sweeps, and clouds that one of the two had no time for: not compared."""
+
+
 class ReplayRecord(Record):
-    """A bag played into the running node."""
+    """A bag replayed, through the pipeline alone or into the running node."""
 
     source: str
     """Bag and topic."""
+    mode: Literal["offline", "live"] = "live"
+    """``offline``: the node's pipeline in this process; ``live``: the node, fed over DDS."""
     backend: str
     device: str
     rate_hz: float
+    """At which clouds were published; 0 offline."""
     seconds: float
     """Duration of the playback."""
     sent: int
-    """Clouds published."""
+    """Clouds published, or read offline."""
     sent_bytes: int
     late: int
     """Clouds published more than one period after their time."""
@@ -102,6 +140,21 @@ class ReplayRecord(Record):
     """Recorded frames of the current sweep alone, by reason."""
     detections_by_class: dict[str, int]
     latencies: tuple[LatencyRecord, ...]
+    transport: tuple[LatencyRecord, ...] = ()
+    """Live: ``transport`` to the node and from it to a recorder, ``cycle`` between records, ``jitter`` its
+    change from record to record."""
+    digest: str | None = None
+    """SHA-256 over stamps, fates and boxes of all clouds, hexadecimal: equal if every bit of them is."""
+    regression: RegressionRecord | None = None
+    """None where no earlier result was given."""
+    agreement: BoxesRecord | None = None
+    """None where no reference was named."""
+    accuracy: AccuracyResult | None = None
+    """None where no ground truth was given; what is asked of it is among the checks."""
+    notes: tuple[str, ...] = ()
+    """What a person should know besides, e.g. transforms that were left out."""
+    highest_rate_hz: float | None = None
+    """Live, if it was looked for: the highest rate that was tried without a cloud lost or superseded."""
     node_memory_mb: tuple[float, ...]
     """Resident memory of the node [MB], once a second."""
     output_bag: str
@@ -154,6 +207,7 @@ class Report(Record):
     selftest: SelftestRecord | None = None
     verification: VerificationRecord | None = None
     evaluation: EvaluationRecord | None = None
+    precision: PrecisionRecord | None = None
     inference: InferenceRecord | None = None
     replay: ReplayRecord | None = None
     accuracy: AccuracyRecord | None = None

@@ -9,6 +9,7 @@ from awml_deploy_core.evaluation import Counts
 from awml_deploy_core.reporting.engines import engine_table, print_selftest
 from awml_deploy_core.reporting.evaluation_terminal import print_evaluation
 from awml_deploy_core.reporting.markup import plain, status_text
+from awml_deploy_core.reporting.precision_views import print_precision
 from awml_deploy_core.reporting.records import CheckRecord
 from awml_deploy_core.reporting.result import (
     AccuracyRecord,
@@ -35,6 +36,8 @@ def print_report(report: Report, console: Console) -> None:
         print_verification(report.verification, console)
     if report.evaluation is not None:
         print_evaluation(report.evaluation, console)
+    if report.precision is not None:
+        print_precision(report.precision, console)
     if report.inference is not None:
         _print_inference(report.inference, console)
     if report.replay is not None:
@@ -77,13 +80,16 @@ def _print_inference(record: InferenceRecord, console: Console) -> None:
 
 
 def _print_replay(record: ReplayRecord, console: Console) -> None:
-    console.print(
-        f"{record.sent} clouds sent at {record.rate_hz:g} Hz ({record.sent_bytes / 1e6:.0f} MB), "
-        f"{record.received} received by the node on {record.backend}:{record.device}, "
-        f"{record.processed} processed; dropped: {_counts(record.dropped)}",
-        markup=False,
-        soft_wrap=True,
-    )
+    size, backend = f"{record.sent_bytes / 1e6:.0f} MB", f"{record.backend}:{record.device}"
+    if record.mode == "offline":
+        way = f"{record.sent} clouds read ({size}), run on {backend}"
+    else:
+        way = (
+            f"{record.sent} clouds sent at {record.rate_hz:g} Hz ({size}), {record.received} received by "
+            f"the node on {backend}"
+        )
+    dropped = _counts(record.dropped)
+    console.print(f"{way}, {record.processed} processed; dropped: {dropped}", markup=False, soft_wrap=True)
     console.print(
         f"frames with past sweeps: {record.with_past_sweeps}; "
         f"without: {_counts(record.without_past_sweeps)}",
@@ -91,7 +97,11 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
         soft_wrap=True,
     )
     console.print(f"detections: {_counts(record.detections_by_class)}", markup=False, soft_wrap=True)
-    console.print(latency_table(record.latencies))
+    for note in record.notes:
+        console.print(f"note: {note}", markup=False, soft_wrap=True)
+    console.print(latency_table((*record.latencies, *record.transport)))
+    if record.accuracy is not None:
+        console.print(f"accuracy: {record.accuracy.headline}", markup=False, soft_wrap=True)
     _print_checks(record.checks, console)
 
 

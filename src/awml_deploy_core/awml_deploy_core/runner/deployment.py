@@ -12,6 +12,7 @@ from awml_deploy_core.artifacts import ArtifactManager, BundleWriter, ModelBundl
 from awml_deploy_core.artifacts.manager import ONNXRUNTIME, PYTORCH
 from awml_deploy_core.artifacts.references import PRODUCED_BY, reference_path
 from awml_deploy_core.config import LoadedConfig
+from awml_deploy_core.config.precision_schema import VariantName
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.export import ExporterFactory, ExportProgress, OnnxExportOptions, OnnxExportWorkflow
@@ -24,6 +25,7 @@ from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
 from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
+from awml_deploy_core.reporting.precision_result import PrecisionRecord
 from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord
 from awml_deploy_core.reporting.verification_build import verification_record
 from awml_deploy_core.reporting.verification_result import VerificationRecord
@@ -31,6 +33,7 @@ from awml_deploy_core.runner.engines import build_engines, plan_engines
 from awml_deploy_core.runner.evaluation import run_evaluation
 from awml_deploy_core.runner.inference import run_inference
 from awml_deploy_core.runner.pipelines import assemble_pipeline, warn_if_foreign
+from awml_deploy_core.runner.precision import run_precision_study
 from awml_deploy_core.runner.selftest import Selftest
 from awml_deploy_core.runner.verification import BundleVerifier
 from awml_deploy_core.runtime.trt.session import NAME as TENSORRT
@@ -191,11 +194,29 @@ class DeploymentRunner:
             pictures=pictures,
         )
 
+    def study_precision(
+        self, *, choose: VariantName | None = None, write: Path | None = None, restart: bool = False
+    ) -> PrecisionRecord:
+        """Try the configured precisions on the configured samples.
+
+        Args:
+            choose: The precision to take if it keeps the limits; None takes the smallest that does.
+            write: Folder of a bundle of the chosen precision; None writes none.
+            restart: Whether to forget the frames that earlier runs finished.
+
+        Raises:
+            AwmlDeployError: As :func:`~awml_deploy_core.runner.precision.run_precision_study`.
+        """
+        bundle = self._open_bundle()
+        return run_precision_study(
+            self._loaded, bundle, self._progress, choose=choose, write=write, restart=restart
+        )
+
     def infer(self, pictures: Path | None = None) -> InferenceRecord:
         """Run the configured backend over the configured source.
 
         Args:
-            pictures: Folder for one bird's-eye view a frame.
+            pictures: Folder for one picture a frame.
 
         Raises:
             ConfigError: No source is configured.

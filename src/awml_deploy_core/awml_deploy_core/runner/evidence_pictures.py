@@ -6,16 +6,17 @@ import logging
 import re
 from pathlib import Path
 
-import numpy as np
-
 from awml_deploy_core.detections import Detections
+from awml_deploy_core.detections2d import Detections2D, GroundTruth2D
 from awml_deploy_core.errors import AwmlDeployError, MissingDependencyError
 from awml_deploy_core.evaluation.results import BackendResult, EvaluationResult, JudgedFrame
 from awml_deploy_core.evaluation.samples import KeyedSamples
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.ground_truth import GroundTruth
+from awml_deploy_core.images import Image
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_core.reporting.bev import write_bev
+from awml_deploy_core.reporting.image_view import write_image
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ def draw_evidence(
 ) -> dict[tuple[str, int], str]:
     """Draw the best and worst frames of every backend, with ground truth and the reference's boxes.
 
-    What cannot be drawn (another task than 3D detection, a sample that cannot be loaded again, no
+    What cannot be drawn (a result without boxes, a sample that cannot be loaded again, no
     matplotlib) has no picture.
 
     Args:
@@ -66,28 +67,34 @@ def _draw(
 ) -> Path | None:
     frame = judged.frame
     try:
-        cloud = samples[judged.index].input
+        fed = samples[judged.index].input
     except AwmlDeployError as error:
         _LOG.warning("no picture of %s: %s", frame.sample_id, error)
         return None
-    if not isinstance(frame.output, Detections) or not isinstance(cloud, PointCloudFrame):
-        return None
-    other = None
+    theirs = None
     if reference is not None and reference is not backend and reference.run is not None:
         theirs = reference.run.frames.get(judged.index)
-        other = None if theirs is None else _kept(theirs.output, min_score)
     path = folder / (re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{backend.name}_{frame.sample_id}") + ".png")
-    write_bev(
-        path,
-        cloud.sweeps[0].columns,
-        _kept(frame.output, min_score),
-        reference=other,
-        reference_name="" if reference is None else reference.name,
-        ground_truth=frame.truth if isinstance(frame.truth, GroundTruth) else None,
-        title=f"{frame.sample_id} on {backend.name}: {judged.score.summary}",
-    )
-    return path
-
-
-def _kept(boxes: Detections, min_score: float) -> Detections:
-    return boxes.select(np.flatnonzero(boxes.scores >= min_score))
+    title = f"{frame.sample_id} on {backend.name}: {judged.score.summary}"
+    if isinstance(frame.output, Detections) and isinstance(fed, PointCloudFrame):
+        write_bev(
+            path,
+            fed.sweeps[0].columns,
+            frame.output.above(min_score),
+            reference=None if theirs is None else theirs.output.above(min_score),
+            reference_name="" if reference is None else reference.name,
+            ground_truth=frame.truth if isinstance(frame.truth, GroundTruth) else None,
+            title=title,
+        )
+        return path
+    if isinstance(frame.output, Detections2D) and isinstance(fed, Image):
+        write_image(
+            path,
+            fed,
+            frame.output.above(min_score),
+            reference=None if theirs is None else theirs.output.above(min_score),
+            ground_truth=frame.truth if isinstance(frame.truth, GroundTruth2D) else None,
+            title=title,
+        )
+        return path
+    return None

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from awml_deploy_core.detections import Detections
+from awml_deploy_core.detections2d import Detections2D
 from awml_deploy_core.errors import AwmlDeployError, ConfigError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.files import io_errors
-from awml_deploy_core.pipeline import InferencePipeline, StageLatencies
+from awml_deploy_core.images import Image
+from awml_deploy_core.pipeline import InferencePipeline, Result, StageLatencies
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_core.progress import Progress
 from awml_deploy_core.reporting.bev import write_bev
 from awml_deploy_core.reporting.build import latency_records
+from awml_deploy_core.reporting.image_view import write_image
 from awml_deploy_core.reporting.result import FrameRecord, InferenceRecord
 from awml_deploy_core.verification import Endpoint
 
@@ -24,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def run_inference(
-    pipeline: InferencePipeline[Any, Any],
+    pipeline: InferencePipeline[Any, Result],
     samples: Sequence[Sample],
     *,
     source: str,
@@ -43,12 +46,12 @@ def run_inference(
         source: Where the samples come from, for the record.
         endpoint: Where the pipeline runs, for the record.
         min_score: Boxes below it are left out.
-        pictures: Folder for one bird's-eye view a frame, named by sample.
+        pictures: Folder for one picture a frame, named by sample.
         progress: Told after every frame.
 
     Raises:
         ArtifactError, MissingDependencyError: A picture cannot be drawn or written.
-        ConfigError: Pictures are asked for of samples that are not point clouds.
+        ConfigError: Pictures are asked for of what cannot be drawn.
     """
     if pictures is not None:
         with io_errors(pictures, "folder cannot be made"):
@@ -93,17 +96,19 @@ def run_inference(
     )
 
 
-def _draw(folder: Path, sample: Sample, detections: Detections) -> str:
+def _draw(folder: Path, sample: Sample, result: Result) -> str:
     frame = sample.input
-    if not isinstance(frame, PointCloudFrame):
+    path = folder / f"{sample.sample_id.replace('/', '_')}.png"
+    if isinstance(frame, PointCloudFrame) and isinstance(result, Detections):
+        columns = frame.sweeps[0].columns
+        write_bev(path, columns, result, title=f"{sample.sample_id}: {len(result)} boxes")
+    elif isinstance(frame, Image) and isinstance(result, Detections2D):
+        write_image(path, frame, result, title=f"{sample.sample_id}: {len(result)} boxes")
+    else:
         raise ConfigError(
             "pictures",
-            "can only be drawn of point clouds",
-            got=type(frame).__name__,
+            "can only be drawn of boxes in point clouds and images",
+            got=f"{type(result).__name__} of a {type(frame).__name__}",
             hint="Leave out --picture.",
         )
-    path = folder / f"{sample.sample_id.replace('/', '_')}.png"
-    write_bev(
-        path, frame.sweeps[0].columns, detections, title=f"{sample.sample_id}: {len(detections)} boxes"
-    )
     return str(path)

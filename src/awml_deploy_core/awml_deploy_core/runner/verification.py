@@ -6,6 +6,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from awml_deploy_core.verification import (
     VerificationResult,
     VerificationSettings,
 )
-from awml_deploy_core.verification.bundle_checks import bundle_checks
+from awml_deploy_core.verification.bundle_checks import bundle_checks, recorded_precision
 from awml_deploy_core.verification.comparators import compare_results
 from awml_deploy_core.verification.orchestrator import session_precision
 from awml_deploy_core.verification.probing import PROBE, Decoder, run_probes
@@ -77,7 +78,7 @@ class BundleVerifier:
             section.tolerances,
             frozenset(section.levels),
             self._precision_of,
-            compare_results,
+            partial(compare_results, family=self.bundle.family),
             bisect=BundleBisector(self.bundle, self.checkpoint, options) if section.bisect else None,
         )
         orchestrator = VerificationOrchestrator(self.open_endpoint, settings, self.progress)
@@ -85,10 +86,7 @@ class BundleVerifier:
 
     def _precision_of(self, endpoint: Endpoint, pipeline: InferencePipeline[Any, Any]) -> Precision:
         """What the sessions say, and for those that run the bundle's files what its manifest says."""
-        manifest = self.bundle.manifest
-        exported = manifest.provenance.export.values() if manifest is not None else ()
-        recorded = [item.get("precision") for item in exported if isinstance(item, dict)]
-        files = [] if endpoint.backend == PYTORCH else recorded
+        files = [] if endpoint.backend == PYTORCH else [recorded_precision(self.bundle.manifest)]
         return coarsest([*files, session_precision(endpoint, pipeline)])
 
     def _probe(self, scenarios: Sequence[Scenario]) -> Iterator[CheckResult]:

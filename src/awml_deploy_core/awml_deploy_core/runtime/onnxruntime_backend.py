@@ -16,7 +16,7 @@ from awml_deploy_core.runtime.cuda.context import CudaContext
 from awml_deploy_core.runtime.cuda.driver import cuda_python_problem
 from awml_deploy_core.runtime.cuda_driver import cuda_device_count
 from awml_deploy_core.runtime.onnxruntime_cuda import OnnxRuntimeCudaSession
-from awml_deploy_core.runtime.onnxruntime_session import NAME, OnnxRuntimeSession, own_errors
+from awml_deploy_core.runtime.onnxruntime_session import NAME, OnnxRuntimeSession, native_errors
 from awml_deploy_core.runtime.session import Availability, SessionOptions, SessionSource
 
 _LOG = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _load(path: Path, device: DeviceSpec, options: SessionOptions, stream: int |
             providers=[(provider, _provider_options(device, options, stream))],
             enable_fallback=0,
         )
-    except own_errors() as error:
+    except native_errors() as error:
         raise ArtifactError(
             path,
             f"{NAME} on {device} cannot load it",

@@ -14,7 +14,7 @@ from awml_deploy_core.runtime.binding import Binding
 from awml_deploy_core.runtime.cuda.context import CudaContext
 from awml_deploy_core.runtime.cuda.memory import DeviceSpan
 from awml_deploy_core.runtime.cuda.session import Shapes, check_input_shapes, check_spans, output_shapes
-from awml_deploy_core.runtime.onnxruntime_session import NAME, OnnxRuntimeSession, own_errors
+from awml_deploy_core.runtime.onnxruntime_session import NAME, OnnxRuntimeSession, native_errors
 
 
 class OnnxRuntimeCudaSession(OnnxRuntimeSession):
@@ -99,7 +99,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         own = self._context.stream
         self._context.record(self._ready, stream)
         self._context.wait_event(self._ready, own)
-        failures: tuple[type[Exception], ...] = (*own_errors(), RuntimeError, ValueError)
+        failures: tuple[type[Exception], ...] = (*native_errors(), RuntimeError, ValueError)
         try:
             native.run_with_iobinding(self._io, self._run_options)
         except failures as error:

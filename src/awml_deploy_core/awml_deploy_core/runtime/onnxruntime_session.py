@@ -57,7 +57,7 @@ class OnnxRuntimeSession:
             name: np.ascontiguousarray(inputs[tensor.name], np.dtype(tensor.dtype))
             for name, tensor in zip(self._binding.inputs, self._spec.inputs, strict=True)
         }
-        failures: tuple[type[Exception], ...] = (*own_errors(), RuntimeError, ValueError)
+        failures: tuple[type[Exception], ...] = (*native_errors(), RuntimeError, ValueError)
         try:
             values = native.run(list(self._binding.outputs), feed)
         except failures as error:
@@ -77,7 +77,7 @@ class OnnxRuntimeSession:
 
 
 @cache
-def own_errors() -> tuple[type[Exception], ...]:
+def native_errors() -> tuple[type[Exception], ...]:
     """The exceptions ONNX Runtime defines; they share no base of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 

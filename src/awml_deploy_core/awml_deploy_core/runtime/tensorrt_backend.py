@@ -111,7 +111,10 @@ class TensorRTBackend:
                 library, cache.load(record), record.path, host_code=record.key.target.version_compatible
             )
             binding = bind_engine(library.api, loaded.engine, source.spec, folder / record.path)
-            session = TensorRTSession(source.spec, device, loaded, binding, memory, record.key.precision)
+            key = record.key
+            session = TensorRTSession(
+                source.spec, device, loaded, binding, memory, key.precision, key.file_name
+            )
         except BaseException:
             memory.close()
             raise

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from awml_deploy_core.artifacts import ModelBundle, SourceRecord
+from awml_deploy_core.artifacts import Manifest, ModelBundle, SourceRecord
+from awml_deploy_core.config.verification import Precision
+from awml_deploy_core.verification.tolerances import coarsest
 from awml_deploy_core.verification.verdict import CheckResult, Status
 
 BUNDLE = "bundle"
@@ -60,3 +62,9 @@ def _check(what: str, problem: str, fine: str, details: Mapping[str, Any]) -> Ch
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def recorded_precision(manifest: Manifest | None) -> Precision:
+    """The coarsest precision of a bundle's files, as its manifest says; fp32 where it says nothing."""
+    exported = manifest.provenance.export.values() if manifest is not None else ()
+    return coarsest(item.get("precision") for item in exported if isinstance(item, dict))

@@ -1,4 +1,4 @@
-"""Boxes at known places must come back as they went in."""
+"""Boxes at known places, or a known class, must come back as they went in."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError, ParameterError, TensorMismatchError
 from awml_deploy_core.family import ModelFamily, Probe
 from awml_deploy_core.runtime.session import Session, Tensors
-from awml_deploy_core.verification.boxes import DetectionsComparator
+from awml_deploy_core.verification.comparators import compare_results
 from awml_deploy_core.verification.diagnosis import diagnose
 from awml_deploy_core.verification.sample_checks import OutputComparator
 from awml_deploy_core.verification.tensors import TensorComparator
-from awml_deploy_core.verification.tolerances import BoxLimits, Tolerances
+from awml_deploy_core.verification.tolerances import (
+    Box2dLimits,
+    BoxLimits,
+    ClassificationLimits,
+    Tolerances,
+)
 from awml_deploy_core.verification.verdict import CheckResult, Status
 
 PROBE = "probe"
@@ -35,6 +40,14 @@ LIMITS = BoxLimits(
     max_borderline=0.0,
 )
 """A decoder rounds to float32: at 200 m that is 2e-5 m."""
+
+KNOWN = Tolerances(
+    boxes=LIMITS,
+    # A coordinate of 4000 px is rounded to 2e-4 px, and letterboxing multiplies that.
+    boxes2d=Box2dLimits(match_iou=0.5, corner=1e-2, score=1e-5),
+    classification=ClassificationLimits(probability=1e-6),
+)
+"""What results of each kind may differ by from what is known."""
 
 _INPUTS = Tolerances(default=TensorTolerance(relative=1e-6))
 
@@ -94,9 +107,10 @@ def run_probes(
         family: Makes the pipelines.
         probes: What goes in and must come back.
         decoders: What has to decode them.
-        output: Compares what comes out; boxes by default.
+        output: Compares what comes out; by default what compares the family's results, with the limits
+            of :data:`KNOWN`.
     """
-    comparator = output or DetectionsComparator(LIMITS)
+    comparator = output or compare_results(KNOWN, family)
     for decoder in decoders:
         for probe in probes:
             yield from _run(family, probe, decoder, comparator)
@@ -145,5 +159,5 @@ def _inputs_check(
         elif not (found := comparator.compare(tensor, values, actual[tensor])):
             problems.append(f"{tensor}: {found.message()}")
     status = Status.FAILED if problems else Status.PASSED
-    message = "; ".join(problems) or f"{component} is fed with what the probe's points make"
+    message = "; ".join(problems) or f"{component} is fed with what the probe's input makes"
     return CheckResult(f"{name} / input of {component}", status, message, details=details)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -20,6 +21,10 @@ def test_coarser_precisions_allow_more() -> None:
         for name in ("position", "size", "yaw", "velocity", "score", "max_borderline"):
             assert getattr(a, name) < getattr(b, name)
         assert a.min_iou >= b.min_iou
+        images, others = DEFAULTS[finer].boxes2d, DEFAULTS[coarser].boxes2d
+        for name in ("corner", "corner_relative", "score", "max_unmatched_share"):
+            assert getattr(images, name) < getattr(others, name)
+        assert DEFAULTS[finer].classification.probability < DEFAULTS[coarser].classification.probability
 
 
 def test_what_is_configured_changes_its_precision_only() -> None:
@@ -30,6 +35,8 @@ def test_what_is_configured_changes_its_precision_only() -> None:
                     "default": {"relative": 0.5},
                     "outputs": {"heatmap": {"max_abs": 1.0}},
                     "boxes": {"yaw": 0.7},
+                    "boxes2d": {"corner": 9.0, "max_unmatched": 2},
+                    "classification": {"same_class": True},
                 }
             }
         }
@@ -39,6 +46,9 @@ def test_what_is_configured_changes_its_precision_only() -> None:
     assert changed.of("heatmap") == TensorTolerance(max_abs=1.0)
     assert changed.boxes.yaw == 0.7
     assert changed.boxes.position == DEFAULTS["fp16"].boxes.position
+    base = DEFAULTS["fp16"]
+    assert changed.boxes2d == replace(base.boxes2d, corner=9.0, max_unmatched=2)
+    assert changed.classification == replace(base.classification, same_class=True)
     assert resolve(section, "fp32") == DEFAULTS["fp32"]
 
 

@@ -32,6 +32,10 @@ class RecordedFrame:
     num_past_sweeps: int
     no_past_sweeps_reason: str
     """Why there is none; empty if there is."""
+    past_stamps_ns: tuple[int, ...] = ()
+    """Of the past sweeps, the latest first."""
+    recorded_ns: int = 0
+    """When its record reached the recorder, by the system's clock [ns]; 0 without a recorder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,21 +64,21 @@ def read_recording(bag: Path, node_name: str) -> Recording:
     topic = FRAME.of(node_name)
     with bag_errors(bag), Reader(bag) as reader:
         messages = [
-            (connection.topic, store.deserialize_cdr(data, connection.msgtype))
-            for connection, _, data in reader.messages()
+            (connection.topic, store.deserialize_cdr(data, connection.msgtype), int(time_ns))
+            for connection, time_ns, data in reader.messages()
             if connection.topic in (topic, DIAGNOSTICS.name)
         ]
     counters = LiveCounters()
-    for name, message in messages:
+    for name, message, _ in messages:
         of_frame = name == topic
         found = (
             LiveCounters.of_frame(message) if of_frame else LiveCounters.of_diagnostics(message, node_name)
         )
         if found is not None and found.accounted >= counters.accounted:
             counters = found
-    frames = [message for name, message in messages if name == topic]
-    class_names = _class_names(frames)
-    return Recording(tuple(_frame(message, class_names) for message in frames), counters)
+    frames = [(message, time_ns) for name, message, time_ns in messages if name == topic]
+    class_names = _class_names([message for message, _ in frames])
+    return Recording(tuple(_frame(message, class_names, time_ns) for message, time_ns in frames), counters)
 
 
 def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
@@ -83,10 +87,11 @@ def _class_names(messages: Sequence[Any]) -> tuple[str, ...]:
     return tuple(names.get(label, f"label {label}") for label in range(max(names, default=-1) + 1))
 
 
-def _frame(message: Any, class_names: tuple[str, ...]) -> RecordedFrame:
+def _frame(message: Any, class_names: tuple[str, ...], recorded_ns: int) -> RecordedFrame:
     stamp = message.header.stamp
+    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
     return RecordedFrame(
-        stamp.sec * 1_000_000_000 + stamp.nanosec,
+        stamp_ns,
         to_detections(message.boxes, class_names),
         StageLatencies(
             tuple(
@@ -97,6 +102,8 @@ def _frame(message: Any, class_names: tuple[str, ...]) -> RecordedFrame:
         float(message.end_to_end_latency_ms),
         int(message.num_past_sweeps),
         str(message.no_past_sweeps_reason),
+        tuple(stamp_ns - round(float(age) * 1e9) for age in message.past_sweep_ages),
+        recorded_ns,
     )
 
 

@@ -7,8 +7,10 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from awml_deploy_core.errors import BagError, ProcessError
 from awml_deploy_core.files import io_errors
@@ -41,6 +43,17 @@ class LiveSettings:
     loops: int = 1
     start_timeout_s: float = 60.0
     """How long the node may take to load its model and listen."""
+    checkpoint_path: str = ""
+    """Trained weights, for a backend that runs the module itself."""
+    attach: str = ""
+    """Full name of a node that somebody else has started and ends; empty starts one."""
+    input_topic: str = ""
+    """Topic to which the attached node listens; empty is that of the bag."""
+
+    @property
+    def node_name(self) -> str:
+        """Full name of the node."""
+        return self.attach or f"/{NODE_NAME}"
 
 
 @dataclass(frozen=True)
@@ -66,10 +79,15 @@ class LiveOutcome:
     late: int
     """Clouds published more than one period after their time."""
     output_bag: Path
-    node_exit_code: int
+    node_exit_code: int | None
+    """None of a node that somebody else started."""
     node_memory_mb: tuple[float, ...]
-    """Resident memory of the node [MB], once a second while it was fed."""
+    """Resident memory of the node [MB], once a second while it was fed; of a node of our own."""
     logs: tuple[Path, ...]
+    sent_at_ns: tuple[int, ...] = ()
+    """When every cloud was given to the middleware, by the system's clock [ns]."""
+    counted_before: LiveCounters = field(default_factory=LiveCounters)
+    """What the node had counted before the first cloud."""
 
 
 def play_live(
@@ -123,13 +141,19 @@ class _Run:
     progress: Callable[[LiveProgress], None]
 
     def execute(self, output_bag: Path) -> LiveOutcome:
-        with self._recorder(output_bag) as recorder, self._monitor() as monitor, self._node() as node:
-            self._wait_until_ready(node, recorder, monitor)
-            report, memory = self._play(node, recorder, monitor)
-            self._settle(int(report["frames"]), node, monitor)
-            node_exit_code = node.stop()
+        with ExitStack() as children:
+            recorder = children.enter_context(self._recorder(output_bag))
+            monitor = children.enter_context(self._monitor())
+            node = None if self.settings.attach else children.enter_context(self._node())
+            others = (recorder, monitor)
+            self._wait_until_ready(node, *others)
+            before = self._status.counters
+            report, memory = self._play(node, *others)
+            self._settle(int(report["frames"]) + before.accounted, *_running(node, *others))
+            node_exit_code = None if node is None else node.stop()
             if recorder.stop() != 0:
                 raise recorder.failure(f"ended with code {recorder.exit_code}")
+        logs = [child.log for child in (node, *others) if child is not None]
         return LiveOutcome(
             int(report["frames"]),
             int(report["bytes"]),
@@ -138,8 +162,14 @@ class _Run:
             output_bag,
             node_exit_code,
             memory,
-            (node.log, recorder.log, monitor.log, self.folder / "bag_player.log"),
+            (*logs, self.folder / "bag_player.log"),
+            tuple(report["sent_at_ns"]),
+            before,
         )
+
+    @property
+    def _input_topic(self) -> str:
+        return self.settings.input_topic or self.source.name
 
     @property
     def _status(self) -> LiveStatus:
@@ -154,14 +184,14 @@ class _Run:
         )
 
     def _recorder(self, output_bag: Path) -> ChildProcess:
-        return self._child("bag_recorder", str(output_bag), "--node", f"/{NODE_NAME}")
+        return self._child("bag_recorder", str(output_bag), "--node", self.settings.node_name)
 
     def _monitor(self) -> ChildProcess:
         return self._child(
             "monitor",
             str(self.folder / _STATUS),
-            *("--node", f"/{NODE_NAME}"),
-            *("--input", self.source.name),
+            *("--node", self.settings.node_name),
+            *("--input", self._input_topic),
         )
 
     def _node(self) -> ChildProcess:
@@ -172,6 +202,8 @@ class _Run:
             "device": settings.device,
             "autostart": "true",
         }
+        if settings.checkpoint_path:
+            values["checkpoint_path"] = settings.checkpoint_path
         parameters = [part for name, value in values.items() for part in ("-p", f"{name}:={value}")]
         return self._child(
             "centerpoint_node",
@@ -180,27 +212,35 @@ class _Run:
             str(settings.parameter_file),
             *parameters,
             "-r",
-            f"{POINT_CLOUD.name}:={self.source.name}",
+            f"{POINT_CLOUD.name}:={self._input_topic}",
         )
 
-    def _wait_until_ready(self, node: ChildProcess, *others: ChildProcess) -> None:
+    def _wait_until_ready(self, node: ChildProcess | None, *others: ChildProcess) -> None:
         start = time.monotonic()
         while not (status := self._status).ready:
-            self._tick("start", start, node, *others)
+            self._tick("start", start, *_running(node, *others))
             if status.problem:
-                raise node.failure("could not be configured")
+                raise self._failure(node, f"could not be configured: {status.problem}")
             if time.monotonic() - start > self.settings.start_timeout_s:
-                raise node.failure(f"is not active after {self.settings.start_timeout_s:g} s")
+                raise self._failure(node, f"is not active after {self.settings.start_timeout_s:g} s")
+
+    def _failure(self, node: ChildProcess | None, problem: str) -> ProcessError:
+        if node is not None:
+            return node.failure(problem.partition(":")[0])
+        return ProcessError(
+            self.settings.attach, problem, hint=f"Is it there, and does it listen to {self._input_topic}?"
+        )
 
     def _play(
-        self, node: ChildProcess, *others: ChildProcess
-    ) -> tuple[dict[str, float], tuple[float, ...]]:
+        self, node: ChildProcess | None, *others: ChildProcess
+    ) -> tuple[dict[str, Any], tuple[float, ...]]:
         report = self.folder / "playback.json"
         report.unlink(missing_ok=True)
         player = self._child(
             "bag_player",
             str(self.source.bag),
             *("--topic", self.source.name),
+            *("--to", self._input_topic),
             *("--rate", str(self.settings.rate_hz)),
             *("--loops", str(self.settings.loops)),
             *("--linger", str(_LINGER_S)),
@@ -210,12 +250,12 @@ class _Run:
         with player:
             start = time.monotonic()
             while player.exit_code is None:
-                self._tick("play", start, node, *others)
-                if time.monotonic() - start >= len(memory) * _MEMORY_PERIOD_S:
+                self._tick("play", start, *_running(node, *others))
+                if node is not None and time.monotonic() - start >= len(memory) * _MEMORY_PERIOD_S:
                     memory.append(resident_mb(node.pid))
             if player.exit_code != 0:
                 raise player.failure(f"ended with code {player.exit_code}")
-        found: dict[str, float] = json.loads(report.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         return found, tuple(memory)
 
     def _settle(self, sent: int, *children: ChildProcess) -> None:
@@ -229,6 +269,11 @@ class _Run:
         for child in children:
             child.require_running()
         self.progress(LiveProgress(phase, time.monotonic() - start, self._status.counters))
+
+
+def _running(*children: ChildProcess | None) -> tuple[ChildProcess, ...]:
+    """Those of the children that there are."""
+    return tuple(child for child in children if child is not None)
 
 
 def resident_mb(pid: int) -> float:

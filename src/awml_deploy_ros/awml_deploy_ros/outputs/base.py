@@ -14,6 +14,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from awml_deploy_ros.counters import FrameCounters
 from awml_deploy_ros.frame import HeaderAge, ProcessedFrame
 from awml_deploy_ros.model import ModelIdentity
+from awml_deploy_ros.qos_overrides import overridable
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,10 @@ class OutputContext:
     age_of: Callable[[ProcessedFrame], HeaderAge]
     """Age of a frame's cloud by the node's clock, now."""
     marker_lifetime_ms: float
+    timed: Callable[[ProcessedFrame], ProcessedFrame] = lambda frame: frame
+    """Adds its timing to a frame of which all but the record is published."""
+    hold: Callable[[str, str, Any], None] = lambda topic, kind, message: None
+    """Keeps a message that was published: its topic, its type and itself."""
 
 
 class Output(Protocol):
@@ -43,6 +48,11 @@ class Output(Protocol):
 _DELIVERY = Duration(seconds=1.0)
 
 OutputFactory = Callable[[OutputContext], Output]
+
+
+def create_publisher(node: Node, kind: Any, topic: str, qos: QoSProfile) -> Publisher[Any]:
+    """A publisher whose quality of service a parameter file may change."""
+    return node.create_publisher(kind, topic, qos, qos_overriding_options=overridable())
 
 
 def destroy_delivered(node: Node, publisher: Publisher[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.node import Node
 
 from awml_deploy_ros.frame import ProcessedFrame
-from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
+from awml_deploy_ros.outputs.base import Output, OutputContext, create_publisher, latest_only
 from awml_deploy_ros.topics import CYCLIC_TIME, PIPELINE_LATENCY, PROCESSING_TIME, TopicSpec
 
 _TOPICS = (CYCLIC_TIME, PROCESSING_TIME, PIPELINE_LATENCY)
@@ -34,7 +34,8 @@ class DebugOutput:
         self._context = context
         self._type = _message_type(context.node)
         self._publishers = {
-            topic: context.node.create_publisher(self._type, topic.name, latest_only()) for topic in _TOPICS
+            topic: create_publisher(context.node, self._type, topic.name, latest_only())
+            for topic in _TOPICS
         }
         self._last_ns: int | None = None
 

@@ -15,7 +15,7 @@ from geometry_msgs.msg import PoseWithCovariance, Twist, TwistWithCovariance, Ve
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_ros.frame import ProcessedFrame
-from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
+from awml_deploy_ros.outputs.base import Output, OutputContext, create_publisher, latest_only
 from awml_deploy_ros.outputs.classification import autoware_label, is_car_like
 from awml_deploy_ros.outputs.geometry import Box, boxes_of, pose_of, size_of
 from awml_deploy_ros.topics import DETECTED_OBJECTS
@@ -61,8 +61,8 @@ class DetectedObjectsOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(
-            DetectedObjects, DETECTED_OBJECTS.name, latest_only()
+        self._publisher = create_publisher(
+            context.node, DetectedObjects, DETECTED_OBJECTS.name, latest_only()
         )
 
     def publish(self, frame: ProcessedFrame) -> None:

@@ -15,7 +15,7 @@ from vision_msgs.msg import (
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_ros.frame import ProcessedFrame
-from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
+from awml_deploy_ros.outputs.base import Output, OutputContext, create_publisher, latest_only
 from awml_deploy_ros.outputs.geometry import Box, boxes_of, pose_of, size_of
 from awml_deploy_ros.topics import DETECTION3D
 
@@ -45,7 +45,7 @@ class Detection3DOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(Detection3DArray, DETECTION3D.name, latest_only())
+        self._publisher = create_publisher(context.node, Detection3DArray, DETECTION3D.name, latest_only())
 
     def publish(self, frame: ProcessedFrame) -> None:
         self._publisher.publish(to_detection3d_array(frame.header, frame.detections))

@@ -16,7 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_ros.frame import ProcessedFrame
-from awml_deploy_ros.outputs.base import Output, OutputContext, latest_only
+from awml_deploy_ros.outputs.base import Output, OutputContext, create_publisher, latest_only
 from awml_deploy_ros.outputs.geometry import Box, boxes_of, pose_of, size_of
 from awml_deploy_ros.topics import MARKERS
 
@@ -104,7 +104,7 @@ class MarkerOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(MarkerArray, MARKERS.name, latest_only())
+        self._publisher = create_publisher(context.node, MarkerArray, MARKERS.name, latest_only())
 
     def publish(self, frame: ProcessedFrame) -> None:
         message = to_marker_array(frame.header, frame.detections, self._context.marker_lifetime_ms)

@@ -19,8 +19,14 @@ from geometry_msgs.msg import Vector3
 from awml_deploy_core.detections import Detections
 from awml_deploy_ros import model
 from awml_deploy_ros.counters import CounterSnapshot
-from awml_deploy_ros.frame import HeaderAge, ProcessedFrame
-from awml_deploy_ros.outputs.base import Output, OutputContext, destroy_delivered, every_frame
+from awml_deploy_ros.frame import FrameTiming, HeaderAge, ProcessedFrame
+from awml_deploy_ros.outputs.base import (
+    Output,
+    OutputContext,
+    create_publisher,
+    destroy_delivered,
+    every_frame,
+)
 from awml_deploy_ros.outputs.geometry import boxes_of, pose_of, size_of
 from awml_deploy_ros.topics import FRAME
 
@@ -48,6 +54,7 @@ def to_record(
     frame: ProcessedFrame, identity: model.ModelIdentity, counters: CounterSnapshot, age: HeaderAge
 ) -> Any:
     """awml_deploy_msgs/DetectionFrame of a frame, its latency taken now."""
+    timing = frame.timing or FrameTiming()
     return DetectionFrame(
         header=frame.header,
         boxes=to_boxes(frame.detections),
@@ -59,7 +66,14 @@ def to_record(
         ],
         header_age_ms=age.milliseconds,
         header_age_valid=age.valid,
+        header_age_problem=age.problem,
+        transport_ms=frame.transport.milliseconds,
+        transport_valid=frame.transport.valid,
+        cyclic_time_ms=timing.cyclic_ms or 0.0,
+        jitter_ms=timing.jitter_ms or 0.0,
+        over_budget=timing.over_budget,
         num_past_sweeps=frame.num_past_sweeps,
+        past_sweep_ages=[] if frame.sample is None else [s.time_lag for s in frame.sample.sweeps[1:]],
         no_past_sweeps_reason="" if frame.no_past_sweeps is None else frame.no_past_sweeps.value,
         points=_points(frame.counts),
         counters=FrameCounters(
@@ -89,13 +103,13 @@ class RecordOutput:
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context
-        self._publisher = context.node.create_publisher(DetectionFrame, FRAME.name, every_frame())
+        self._publisher = create_publisher(context.node, DetectionFrame, FRAME.name, every_frame())
 
     def publish(self, frame: ProcessedFrame) -> None:
         context = self._context
-        self._publisher.publish(
-            to_record(frame, context.identity, context.counters.snapshot(), context.age_of(frame))
-        )
+        record = to_record(frame, context.identity, context.counters.snapshot(), context.age_of(frame))
+        self._publisher.publish(record)
+        context.hold(self._publisher.topic_name, FRAME.type, record)
 
     def close(self) -> None:
         destroy_delivered(self._context.node, self._publisher)

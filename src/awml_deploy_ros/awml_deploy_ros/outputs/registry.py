@@ -44,15 +44,16 @@ class OutputSet:
                 problems=[f"{name} needs {package}" for name, package in missing.items()],
                 hint=f"Install {', '.join(missing.values())} or remove the outputs from the parameter.",
             )
+        self._timed = context.timed
         self._others: list[Output] = [_factory(name)(context) for name in names if name != RECORD]
         self._record: Output | None = _factory(RECORD)(context) if RECORD in names else None
 
     def publish(self, frame: ProcessedFrame) -> ProcessedFrame:
-        """Publish a frame; return it with the ``publish`` stage added."""
+        """Publish a frame; return it with the ``publish`` stage and its timing added."""
         start = time.perf_counter_ns()
         for output in self._others:
             output.publish(frame)
-        frame = frame.with_stage("publish", (time.perf_counter_ns() - start) * 1e-6)
+        frame = self._timed(frame.with_stage("publish", (time.perf_counter_ns() - start) * 1e-6))
         if self._record is not None:
             self._record.publish(frame)
         return frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -56,10 +57,16 @@ class TransformListener:
         MissingDependencyError: tf2_msgs is not installed.
     """
 
-    def __init__(self, node: Node, buffer: TransformBuffer) -> None:
+    def __init__(
+        self,
+        node: Node,
+        buffer: TransformBuffer,
+        tap: Callable[[bool, Any], None] = lambda static, message: None,
+    ) -> None:
         message = require_messages()
         self._node = node
         self._buffer = buffer
+        self._tap = tap
         self._subscriptions = [
             node.create_subscription(message, topic.name, partial(self._on_message, static), qos)
             for topic, static, qos in ((TF, False, moving_qos()), (TF_STATIC, True, static_qos()))
@@ -76,6 +83,7 @@ class TransformListener:
             self._node.destroy_subscription(subscription)
 
     def _on_message(self, static: bool, message: Any) -> None:
+        self._tap(static, message)
         found = []
         for entry in message.transforms:
             try:

@@ -21,15 +21,13 @@ def import_awml(source: AwmlSource) -> AwmlModel | None:
     used = dict(graph.used)
     ranges = graph.component.ranges("input")
     if ranges is not None and len(ranges) == _NUM_AXES:
-        fixed = not graph.has_dynamic(0)
         batch, _, height, width = ranges
         section |= {
+            "batch_size": batch[1] if not graph.has_dynamic(0) else list(batch),
             "height": height[0] if not graph.has_dynamic(2) else list(height),
             "width": width[0] if not graph.has_dynamic(3) else list(width),
         }
-        if fixed:
-            section["batch_size"] = batch[1]
-        used[graph.component.profile_key] = "height, width"
+        used[graph.component.profile_key] = "batch_size, height, width"
     for key, target in (("max_depth", "max_depth"), ("dilation_size", "dilation_size")):
         value = lookup(source.model or {}, key)
         if value is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor, SimpleComponentExtractor
 from awml_deploy_core.errors import DatasetError
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import Probe, Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.calibration_status import bundle_files
@@ -92,6 +92,18 @@ class CalibrationStatusFamily:
         if class_mapping:
             raise DatasetError(source, "has no categories to map", got=dict(class_mapping))
         return open_lidar_camera(source, limit)
+
+    def probes(self, config: CalibrationStatusConfig) -> Sequence[Probe]:
+        """See :func:`awml_extractors.calibration_status.probe.probes`."""
+        from awml_extractors.calibration_status.probe import probes
+
+        return probes(config)
+
+    def extractor_probes(self, config: CalibrationStatusConfig, model: torch.nn.Module) -> Sequence[Probe]:
+        """See :func:`awml_extractors.calibration_status.probe.extractor_probes`."""
+        from awml_extractors.calibration_status.probe import extractor_probes
+
+        return extractor_probes(config, model)
 
     def import_awml(self, source: AwmlSource) -> AwmlModel | None:
         """See :func:`awml_extractors.calibration_status.awml.import_awml`."""

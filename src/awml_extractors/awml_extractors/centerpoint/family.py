@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
 from awml_deploy_core.family import Probe, Sample
+from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.centerpoint import bundle_files, specs, variants
@@ -89,12 +90,11 @@ class CenterPointFamily:
         Without a mapping, categories named as a class of the model are that class, others what
         ``AUTOWARE_CLASSES`` says.
         """
-        from awml_extractors.datasets.info_file import AUTOWARE_CLASSES
         from awml_extractors.datasets.samples import open_samples
 
         names = None if config is None else config.class_names
         if class_mapping is None and names is not None:
-            class_mapping = {**AUTOWARE_CLASSES, **{name: name for name in names}}
+            class_mapping = _classes_of(names)
         return open_samples(
             source,
             limit,
@@ -102,6 +102,12 @@ class CenterPointFamily:
             class_mapping=class_mapping,
             class_names=names,
         )
+
+    def ground_truth_by_stamp(self, source: Path, config: CenterPointConfig) -> Mapping[int, GroundTruth]:
+        """See :func:`awml_extractors.datasets.infos.ground_truth_by_stamp`; classes as of open_samples."""
+        from awml_extractors.datasets.infos import ground_truth_by_stamp
+
+        return ground_truth_by_stamp(source, _classes_of(config.class_names), config.class_names)
 
     def probes(self, config: CenterPointConfig) -> Sequence[Probe]:
         """See :func:`awml_extractors.centerpoint.probe.probes`."""
@@ -126,3 +132,10 @@ class CenterPointFamily:
         from awml_extractors.centerpoint.awml import import_awml
 
         return import_awml(source)
+
+
+def _classes_of(names: Sequence[str]) -> dict[str, str]:
+    """Class of the model for every category that has one."""
+    from awml_extractors.datasets.info_file import AUTOWARE_CLASSES
+
+    return {**AUTOWARE_CLASSES, **{name: name for name in names}}

@@ -148,7 +148,7 @@ class CocoSamples(Sequence[Sample]):
         return Sample(Path(name).with_suffix("").as_posix(), image, truth)
 
     def _ground_truth(self, nodes: Sequence[InfoNode]) -> GroundTruth2D:
-        boxes, labels, crowds = [], [], []
+        boxes, labels, crowds, areas = [], [], [], []
         for node in nodes:
             category = node.integer("category_id", at_least=0)
             if category not in self.categories:
@@ -161,6 +161,7 @@ class CocoSamples(Sequence[Sample]):
             boxes.append((left, top, left + width, top + height))
             labels.append(self.label_of[category])
             crowds.append(bool(_flag(node)))
+            areas.append(_area(node) if "area" in node else width * height)
         return GroundTruth2D(
             Detections2D(
                 np.array(boxes, np.float32).reshape(-1, 4),
@@ -169,7 +170,15 @@ class CocoSamples(Sequence[Sample]):
                 self.class_names,
             ),
             np.array(crowds, np.bool_),
+            np.array(areas, np.float64),
         )
+
+
+def _area(node: InfoNode) -> float:
+    area = float(node.array("area", ()))
+    if not 0 <= area < _FAR**2:
+        raise node.error("area", "no area", "a number of square pixels")
+    return area
 
 
 def _flag(node: InfoNode) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor, SimpleComponentExtractor
 from awml_deploy_core.errors import DatasetError
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import Probe, Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.yolox import bundle_files
@@ -91,6 +91,18 @@ class YoloxFamily:
             raise DatasetError(source, "has no past sweeps", got=num_past_sweeps, expected="0")
         names = None if config is None else config.class_names
         return open_images(source, limit, class_names=names, class_mapping=class_mapping)
+
+    def probes(self, config: YoloxConfig) -> Sequence[Probe]:
+        """See :func:`awml_extractors.yolox.probe.probes`."""
+        from awml_extractors.yolox.probe import probes
+
+        return probes(config)
+
+    def extractor_probes(self, config: YoloxConfig, model: torch.nn.Module) -> Sequence[Probe]:
+        """See :func:`awml_extractors.yolox.extractor_probe.extractor_probes`."""
+        from awml_extractors.yolox.extractor_probe import extractor_probes
+
+        return extractor_probes(config, model)
 
     def import_awml(self, source: AwmlSource) -> AwmlModel | None:
         """See :func:`awml_extractors.yolox.awml.import_awml`."""

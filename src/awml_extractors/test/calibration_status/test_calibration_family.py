@@ -16,8 +16,12 @@ from awml_deploy_core.classification import Classification
 from awml_deploy_core.device import CPU
 from awml_deploy_core.errors import ArtifactError, ConfigError, ImageError, ParameterError
 from awml_deploy_core.export import ExporterFactory, OnnxExportOptions, OnnxExportWorkflow
+from awml_deploy_core.export.precision import apply_precision
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime import SessionOptions, SessionSource, load_backend
+from awml_deploy_core.runtime.trt.settings import PrecisionPolicy
+from awml_deploy_core.verification.comparators import compare_results
+from awml_deploy_core.verification.tolerances import DEFAULTS
 from awml_extractors.calibration_status.config import CalibrationStatusConfig
 from awml_extractors.calibration_status.family import CalibrationStatusFamily
 from awml_extractors.calibration_status.pipeline import STAGES
@@ -119,6 +123,22 @@ def test_both_backends_agree_on_real_clouds(bundle: Path, tmp_path: Path, assets
             (tmp_path / name / f"{stem}.{ending}").symlink_to(assets / "kitti" / name / f"{stem}.{ending}")
         write_image(tmp_path / "image_2" / f"{stem}.png", 1242, 375)
     compare(bundle, f"{tmp_path}?perturbed=1")
+
+
+def test_half_precision_is_within_its_tolerances(bundle: Path, tmp_path: Path) -> None:
+    import onnx
+
+    (spec,) = FAMILY.component_specs(FAMILY.parse_config(SMALL))
+    half, _ = apply_precision(onnx.load(bundle / spec.onnx_file), PrecisionPolicy("fp16"), "classifier")
+    onnx.save(half, tmp_path / spec.onnx_file)
+    samples = FAMILY.open_samples(f"{write_kitti(tmp_path / 'kitti')}?perturbed=3")
+    comparator = compare_results(DEFAULTS["fp16"])
+    with open_pipeline(bundle, "pytorch") as reference, open_pipeline(tmp_path, "onnxruntime") as test:
+        for index in range(len(samples)):
+            results = [side.infer(samples[index].input).output for side in (reference, test)]
+            found = comparator.compare(*results)
+            assert found, found.message()
+            assert found.details["worst"]["probability"] > 0
 
 
 def test_result_and_what_is_reported(bundle: Path, tmp_path: Path) -> None:

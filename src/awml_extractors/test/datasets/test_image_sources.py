@@ -117,12 +117,23 @@ def test_malformed_annotations(tmp_path: Path, changes: dict[str, Any], problem:
         ({"category_id": 1, "bbox": [0, 0, -1, 1]}, "no box"),
         ({"category_id": 1, "bbox": [0, 0, 1]}, "wrong shape"),
         ({"category_id": 1, "bbox": [0, 0, float("nan"), 1]}, "no box"),
+        ({"category_id": 1, "bbox": [0, 0, 1, 1], "area": -1}, "no area"),
+        ({"category_id": 1, "bbox": [0, 0, 1, 1], "area": float("nan")}, "no area"),
     ],
 )
 def test_malformed_boxes(tmp_path: Path, annotation: dict[str, Any], problem: str) -> None:
     samples = open_images(f"{coco(tmp_path, annotations=[{'image_id': 7, **annotation}])}?root=images")
     with pytest.raises(DatasetError, match=problem):
         samples[0]
+
+
+def test_area_is_the_annotators_where_there_is_one(tmp_path: Path) -> None:
+    annotations = [
+        {"image_id": 7, "category_id": 1, "bbox": [0, 0, 4, 5], "area": 12.5},
+        {"image_id": 7, "category_id": 1, "bbox": [0, 0, 4, 5]},
+    ]
+    truth = open_images(f"{coco(tmp_path, annotations=annotations)}?root=images")[0].ground_truth
+    assert truth.areas.tolist() == [12.5, 20.0]
 
 
 def test_sources_that_are_none(tmp_path: Path) -> None:

@@ -14,10 +14,13 @@ from awml_deploy_core.detections2d import Detections2D
 from awml_deploy_core.device import CPU
 from awml_deploy_core.errors import ArtifactError, ParameterError
 from awml_deploy_core.export import ExporterFactory, OnnxExportOptions, OnnxExportWorkflow
+from awml_deploy_core.export.precision import apply_precision
 from awml_deploy_core.images import Image
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime import SessionOptions, SessionSource, load_backend
-from awml_deploy_core.verification.comparators import Detections2DComparator
+from awml_deploy_core.runtime.trt.settings import PrecisionPolicy
+from awml_deploy_core.verification.comparators import Detections2DComparator, compare_results
+from awml_deploy_core.verification.tolerances import DEFAULTS, Box2dLimits
 from awml_extractors.datasets.image_files import read_image
 from awml_extractors.yolox.family import YoloxFamily
 from awml_extractors.yolox.pipeline import STAGES
@@ -78,7 +81,7 @@ def test_both_backends_agree_on_photographs(
     bundle: Path, photographs: tuple[Path, ...], decoder: str
 ) -> None:
     options = {"decoder": decoder}
-    limits = Detections2DComparator(corner=1.0 if decoder == "autoware" else 0.05)
+    limits = Detections2DComparator(Box2dLimits(corner=1.0 if decoder == "autoware" else 0.05))
     boxes = 0
     with (
         open_pipeline(bundle, "pytorch", options) as reference,
@@ -95,6 +98,27 @@ def test_both_backends_agree_on_photographs(
             assert comparison, f"{path.name}: {comparison.message()}"
             boxes += len(expected.output)
     assert boxes > 100
+
+
+def test_half_precision_is_within_its_tolerances(
+    bundle: Path, photographs: tuple[Path, ...], tmp_path: Path
+) -> None:
+    import onnx
+
+    config = FAMILY.parse_config(RAW)
+    (spec,) = FAMILY.component_specs(config)
+    half, _ = apply_precision(onnx.load(bundle / spec.onnx_file), PrecisionPolicy("fp16"), "yolox")
+    onnx.save(half, tmp_path / spec.onnx_file)
+    compare = {name: compare_results(DEFAULTS[name]).compare for name in ("fp16", "fp32")}
+    with (
+        open_pipeline(bundle, "pytorch") as reference,
+        open_pipeline(tmp_path, "onnxruntime") as test,
+    ):
+        for path in photographs[:3]:
+            image = read_image(path)
+            results = reference.infer(image).output, test.infer(image).output
+            assert compare["fp16"](*results), compare["fp16"](*results).message()
+            assert not compare["fp32"](*results)
 
 
 def test_result_and_what_is_reported(bundle: Path) -> None:

@@ -102,8 +102,10 @@ class TensorRTSession:
         binding: Binding,
         memory: DeviceMemory,
         precision: Precision = "fp32",
+        engine_key: str | None = None,
     ) -> None:
         self._precision = precision
+        self._engine_key = engine_key
         self._spec = spec
         self._device = device
         self._loaded: LoadedEngine | None = loaded
@@ -141,6 +143,11 @@ class TensorRTSession:
     def capturable(self) -> bool:
         """TensorRT enqueues only what a graph can repeat, once the shapes are set."""
         return True
+
+    @property
+    def engine_key(self) -> str | None:
+        """Which engine of the bundle runs: the name of its file, with the digest of its key."""
+        return self._engine_key
 
     @property
     def binding(self) -> Binding:

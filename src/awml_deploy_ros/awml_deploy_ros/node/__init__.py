@@ -1,0 +1,1 @@
+"""What every node of a model has, whatever it detects in: lifecycle, latency, diagnostics, evidence."""

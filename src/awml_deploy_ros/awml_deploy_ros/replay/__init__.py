@@ -1,0 +1,1 @@
+"""Does this bag still pass? A recorded drive becomes a verdict."""

@@ -1,0 +1,1 @@
+"""Shadow verification: sampled live frames also go through a reference backend, out of the way."""
