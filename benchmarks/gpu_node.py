@@ -3,7 +3,7 @@
     python benchmarks/gpu_node.py --json node.json                     # 5 minutes at 20 Hz, then the rates
     python benchmarks/gpu_node.py --seconds 20 --rates 40 80 160       # a short run
 
-Needs ROS 2 (the ros-* wheels are enough: awml_deploy_msgs is not needed). The node is the shipped one in a
+Needs ROS 2 (the ros-* wheels are enough) and awml_deploy_msgs. The node is the shipped one in a
 process of its own, and so is the publisher. Every frame's processing time comes from the debug
 topic, what became of every cloud from /diagnostics; clouds that were sent and never received are
 lost in transport. A rate counts as held if no cloud was dropped or lost.

@@ -93,7 +93,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 
 def node_on(open_model: Callable[[NodeSettings], OpenModel]) -> Harness:
     made = Harness()
-    made.node._open_model = open_model
+    made.node._opener = open_model
     return made
 
 

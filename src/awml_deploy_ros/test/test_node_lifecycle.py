@@ -141,9 +141,9 @@ def test_a_gpu_that_is_lost_stops_the_process() -> None:
         h.activate()
         h.models.state.failure = DeviceLostError("cuda:0", "is lost")
         h.publisher.publish(cloud_of(POINTS))
-        assert wait_until(lambda: h.node._fatal.stop.is_set())
-        assert isinstance(h.node._fatal.error, DeviceLostError)
-        assert h.node._counters.snapshot().dropped["inference_error"] == 1
+        assert wait_until(lambda: h.node.fatal.stop.is_set())
+        assert isinstance(h.node.fatal.error, DeviceLostError)
+        assert h.node.ledger.counters.snapshot().dropped["inference_error"] == 1
 
 
 def test_a_cloud_without_a_frame_is_malformed() -> None:
