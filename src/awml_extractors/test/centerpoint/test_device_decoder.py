@@ -133,6 +133,27 @@ def test_the_first_box_beyond_the_list_counts() -> None:
     assert_same_frame(found, on_cpu(config, options, head))
 
 
+@pytest.mark.parametrize("decoder", ["autoware", "mmdet3d"])
+def test_more_boxes_are_left_than_a_block_has_threads(decoder: str) -> None:
+    config = config_of(48, 40, 1)
+    head = head_of(config, "noise", 2)
+    options = PostprocessOptions(
+        decoder=decoder,
+        default_score_threshold=0.05,
+        circle_nms_dist_threshold=0.0,
+        iou_nms_search_distance_2d=0.0,
+        mmdet3d_pre_max=1800,
+        mmdet3d_score_threshold=0.05,
+        mmdet3d_min_radius=0.0,
+        mmdet3d_post_max=1500,
+    )
+    context, device = decoder_of(config, options, 2048, seed=7)
+    found = on_device(context, device, head)
+    assert len(found.detections) > 1400
+    assert_same_frame(found, on_cpu(config, options, head))
+    context.check_guards()
+
+
 @pytest.mark.parametrize("radius", [0.1, 0.5, 3.0])
 def test_what_is_near_is_found_across_bins_however_far_away(radius: float) -> None:
     """Pairs on both sides of the radius; bins repeat, so that far boxes lie in the bins of others."""
