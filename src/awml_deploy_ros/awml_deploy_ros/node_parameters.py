@@ -95,6 +95,11 @@ class NodeParameters:
         return changed
 
     def as_yaml(self) -> str:
-        """Every parameter in force as a parameter file for any node."""
-        values = ros_parameters.read_all(self._node)
+        """Every parameter in force as a parameter file for any node of this kind.
+
+        Those that rclpy declares by itself are left out unless somebody set them.
+        """
+        values = ros_parameters.read(self._node, list(self._specs.values()))
+        others = {"use_sim_time", *ros_parameters.given(self._node)} - set(values)
+        values |= {name: ros_parameters.plain(self._node.get_parameter(name)) for name in sorted(others)}
         return yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=True, allow_unicode=True)

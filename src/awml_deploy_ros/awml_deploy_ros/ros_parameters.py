@@ -119,7 +119,6 @@ def plain(parameter: Parameter[Any]) -> Any:
     return value
 
 
-def read_all(node: Node) -> dict[str, Any]:
-    """Values by name of everything that the node has declared and that has a value."""
-    found = node.get_parameters_by_prefix("")
-    return {name: plain(found[name]) for name in sorted(found) if found[name].value is not None}
+def given(node: Node) -> list[str]:
+    """Names that a parameter file or argument sets and the node has declared."""
+    return sorted(name for name in _overrides(node) if node.has_parameter(name))

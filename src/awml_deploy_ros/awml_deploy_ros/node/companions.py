@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -54,6 +55,7 @@ class Companions:
         fatal: FatalErrors,
     ) -> None:
         self._settings = shadow
+        self._options_ns = 0
         self._resources = ExitStack()
         self._snippets: SnippetRecorder | None = None
         self._shadow: ShadowVerifier | None = None
@@ -102,11 +104,16 @@ class Companions:
 
     def frame(self, frame: ProcessedFrame) -> None:
         """Look at a live frame that is published; returns at once."""
-        if self._shadow is not None:
+        # One that was in work while the options changed may have had either.
+        if self._shadow is not None and frame.arrival_ns > self._options_ns:
             self._shadow.offer(frame)
         if self._snippets is not None and frame.timing is not None and frame.timing.over_budget:
             details = {"over_budget": frame.timing.over_budget, "stages": frame.stages.as_dict()}
             self._want(OVER_BUDGET, frame, details)
+
+    def options_changed(self) -> None:
+        """Note that the live pipeline's options are others from now on."""
+        self._options_ns = time.monotonic_ns()
 
     def reports(self) -> list[StatusReport]:
         """For diagnostics."""

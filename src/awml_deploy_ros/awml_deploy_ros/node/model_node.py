@@ -124,7 +124,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop and free everything, in whatever state the node is."""
-        self.stop_waiting()
+        self._slow_services.stop()
         self._diagnostics.close()
         self._unsubscribe()
         self._release()
@@ -222,7 +222,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             settings.checkpoint_path,
             settings.shadow,
             settings.snippets,
-            self._node_parameters.options,
+            lambda: self._pipeline.option_values(),
             self._reproduction,
             self.fatal,
         )
@@ -239,7 +239,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         )
 
     def _require_not_stopped(self) -> None:
-        """Whoever ends the process kills it some seconds later, which is less than a configure may take."""
+        # Whoever ends the process kills it some seconds later, which is less than a configure may take.
         if self.fatal.stop.is_set():
             raise ProcessError(self.get_name(), "was told to end while it was being configured")
 
@@ -259,7 +259,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             self._stream = None
 
     def _reproduction(self) -> dict[str, str]:
-        """The text files that say what ran and how, by name."""
         return self.provenance.files(self._node_parameters.as_yaml())
 
     def _publish_provenance(self) -> None:
@@ -291,14 +290,10 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         model = self._model
         if model is None:
             return None
-        return NodeFacts(
-            model,
-            self._settings.evidence_folder,
-            self._reproduction(),
-            self.ledger.latency.summaries(),
-            self._judge(time.monotonic_ns()),
-        )
+        latencies, reports = self.ledger.latency.summaries(), self._judge(time.monotonic_ns())
+        return NodeFacts(model, self._settings.evidence_folder, self._reproduction(), latencies, reports)
 
     def _apply_options(self, options: Mapping[str, Any]) -> None:
         if self._model is not None:
             self._pipeline = with_options(self._model.pipeline, options)
+            self.companions.options_changed()

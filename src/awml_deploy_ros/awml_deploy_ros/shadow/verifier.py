@@ -117,7 +117,7 @@ class ShadowVerifier:
         self._on_result = on_result
         self._fatal = fatal
         self._changed = threading.Condition()
-        self._job: tuple[ProcessedFrame, int] | None = None
+        self._job: tuple[ProcessedFrame, int, dict[str, Any]] | None = None
         self._idle = False
         self._closed = False
         self._process: ReferenceProcess | None = None
@@ -139,7 +139,7 @@ class ShadowVerifier:
             now_ns = time.monotonic_ns()
             choice = self._sampler.choose(now_ns, idle=self._idle and self._job is None)
             if choice is Choice.TAKEN:
-                self._job = (frame, now_ns)
+                self._job = (frame, now_ns, dict(self._options()))
                 self._changed.notify()
             elif choice is not Choice.NOT_DUE:
                 self._count(**{choice.value: 1})
@@ -194,12 +194,14 @@ class ShadowVerifier:
                 self._process = None
             process.close()
 
-    def _compare(self, process: ReferenceProcess, frame: ProcessedFrame, taken_ns: int) -> None:
+    def _compare(
+        self, process: ReferenceProcess, frame: ProcessedFrame, taken_ns: int, options: dict[str, Any]
+    ) -> None:
         try:
             answer = process.compare(
                 {
                     "input": self._codec.encode(frame.sample, frame.detections, process.arena),
-                    "options": dict(self._options()),
+                    "options": options,
                     "precisions": self._precisions,
                 }
             )

@@ -24,6 +24,7 @@ from std_srvs.srv import Trigger
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.diagnostic_keys import BUDGET_KEYS, PROCESSING_KEYS, SNIPPET_KEYS
 from awml_deploy_ros.node.executors import group_served
+from awml_deploy_ros.parameters import BY_NAME, CLASS_SCORES_PREFIX
 
 pytestmark = pytest.mark.usefixtures("ros_for_all")
 POINTS = np.tile(np.array([[1.0, 2.0, 3.0, 50.0]], np.float32), (10, 1))
@@ -131,6 +132,8 @@ def test_provenance_is_there_for_who_comes_later() -> None:
         assert {"python", "numpy", "awml_deploy_core"} <= set(versions)
         parameters = yaml.safe_load(message.parameters)["/**"]["ros__parameters"]
         assert parameters["post_process_params.iou_nms_threshold"] == 0.5
+        scores = {f"{CLASS_SCORES_PREFIX}.{name}" for name in ("CAR", "PEDESTRIAN")}
+        assert set(parameters) <= {*BY_NAME, *scores, "use_sim_time"}
         h.set_parameters(**{"post_process_params.iou_nms_threshold": 0.25})
         assert wait_until(lambda: len(found) == 2)
         parameters = yaml.safe_load(found[1].parameters)["/**"]["ros__parameters"]

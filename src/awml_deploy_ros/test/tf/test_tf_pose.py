@@ -64,7 +64,8 @@ def test_the_sign_of_a_quaternion_means_nothing(a: Pose, b: Pose, fraction: floa
 def test_a_turn_about_one_axis_is_linear_in_its_angle(start: float, end: float, fraction: float) -> None:
     between = interpolated(yawed(start), yawed(end), fraction)
     expected = yawed(start + fraction * (end - start)).matrix()
-    np.testing.assert_allclose(between.matrix(), expected, atol=1e-7)
+    # Turns of a few degrees are interpolated by the chord.
+    np.testing.assert_allclose(between.matrix(), expected, atol=2e-6)
 
 
 @pytest.mark.parametrize(
