@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from awml_deploy_core.detections import Detections
 from awml_deploy_core.device import CPU, DeviceSpec
 from awml_deploy_core.errors import DeviceLostError, InferenceError, ParameterError, PointCloudError
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
-from awml_deploy_core.runtime.cuda import CudaContext
+from awml_deploy_core.runtime.cuda import CudaContext, program
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.encoder import row_sizes
 from awml_extractors.centerpoint.device.pipeline import DeviceCenterPointPipeline
@@ -71,14 +71,27 @@ def sessions() -> dict[str, FakeSession]:
     return {VOXEL_ENCODER: FakeSession(encoder), BACKBONE_NECK_HEAD: FakeSession(head)}
 
 
-@pytest.fixture(params=["emulated", "gpu"])
+class ReplayedCalls:
+    """In place of a graph: what would be captured is called at every launch, and not before."""
+
+    def __init__(self, _: CudaContext, __: int, enqueue: Callable[[int], None]) -> None:
+        self.launch = enqueue
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture(params=["emulated", "emulated graphs", "gpu"])
 def subject(request: pytest.FixtureRequest) -> Iterator[DeviceCenterPointPipeline]:
     if request.param == "gpu":
         context: CudaContext = request.getfixturevalue("gpu")
         made = DeviceCenterPointPipeline(CONFIG, sessions(), {}, SMALL, context=context)
     else:
         emulated = EmulatedContext(seed=1)
-        settings = DeviceSettings(max_points=4096, max_sweeps=3, max_boxes=64, graphs=False)
+        graphs = request.param == "emulated graphs"
+        if graphs:
+            request.getfixturevalue("monkeypatch").setattr(program, "capture", ReplayedCalls)
+        settings = DeviceSettings(max_points=4096, max_sweeps=3, max_boxes=64, graphs=graphs)
         made = DeviceCenterPointPipeline(
             CONFIG, sessions(), {}, settings, context=emulated.as_context(), load=emulated.load
         )

@@ -228,8 +228,14 @@ class DeviceFrame:
             self._program.run_eagerly()
             self._context.synchronize()
             self._capture()
+            # What is captured is not run, so the frame has to be.
+            self._describe_again()
             self._program.start()
         self._program.run()
+
+    def _describe_again(self) -> None:
+        """A frame that has run has counted: its header brings the zeros back."""
+        self._voxelizer.send_header(self._context.stream)
 
     def _capture(self) -> None:
         try:
@@ -241,6 +247,7 @@ class DeviceFrame:
             self._encoder.rows = "full"
             self._program.close()
             self._program = self._build()
+            self._describe_again()
             self._program.run_eagerly()
             self._context.synchronize()
             self._program.capture()
