@@ -79,6 +79,7 @@ class BundleVerifier:
             frozenset(section.levels),
             self._precision_of,
             partial(compare_results, family=self.bundle.family),
+            names_are_fixed=not self.bundle.is_foreign,
             bisect=BundleBisector(self.bundle, self.checkpoint, options) if section.bisect else None,
         )
         orchestrator = VerificationOrchestrator(self.open_endpoint, settings, self.progress)

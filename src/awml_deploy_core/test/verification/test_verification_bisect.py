@@ -127,3 +127,28 @@ def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ArtifactError, match="no readable ONNX file"):
         bisect_file("head", path, path, [INPUT], Tolerances())
+
+
+def test_other_operators_and_attributes_are_named(tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        from onnx import helper
+
+        nodes = model.graph.node
+        nodes[3].op_type = "Relu"
+        nodes[4].attribute.append(helper.make_attribute("fused", 1))
+        nodes[6].input[0] = "t1"
+        added = helper.make_node("Neg", ["t2"], ["u"], name="added")
+        nodes.insert(6, added)
+
+    files = graph(tmp_path / "test.onnx", change), graph(tmp_path / "reference.onnx")
+    models = tuple(onnx.load(str(path)) for path in files)
+    assert module.changed_nodes(*models) == (
+        "t1 is made by Relu, not by Tanh",
+        "fused of MatMul product2 is 1, not None",
+        "Neg added is only in the file",
+        "MatMul product3 takes t1, w3, not t2, w3",
+    )
+    assert module.changed_nodes(models[1], models[0])[-1] == "Neg added is missing in the file"
+    for node in models[0].graph.node:
+        node.output[0] += "_renamed"
+    assert module.changed_nodes(*models) == ()

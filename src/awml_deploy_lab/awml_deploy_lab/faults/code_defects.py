@@ -72,8 +72,6 @@ def _scattered(change: Callable[[Any, Any, Any], Any]) -> Change:
     return lambda deployment: deployment.replace_code(PillarScatter, "scatter", wrap)
 
 
-
-
 def _twice(detections: Any) -> Any:
     scores = 1 / (1 + np.exp(-detections.scores.astype(np.float64)))
     return replace(detections, scores=scores.astype(np.float32))
@@ -81,7 +79,9 @@ def _twice(detections: Any) -> Any:
 
 def _geometry(name: str, change: Callable[[Any], Any]) -> Change:
     return _decoded(
-        lambda found: replace(found, **{name: np.ascontiguousarray(change(getattr(found, name)), np.float32)})
+        lambda found: replace(
+            found, **{name: np.ascontiguousarray(change(getattr(found, name)), np.float32)}
+        )
     )
 
 
@@ -145,7 +145,9 @@ def _offset(first: int, count: int, value: float) -> Callable[[Any], Any]:
 
 
 CODE_DEFECTS = (
-    Defect("the sigmoid is applied twice", "code", _decoded(_twice), "probe", ("the sigmoid is applied twice",)),
+    Defect(
+        "the sigmoid is applied twice", "code", _decoded(_twice), "probe", ("the sigmoid is applied twice",)
+    ),
     Defect(
         "length and width are swapped",
         "code",
@@ -188,7 +190,9 @@ CODE_DEFECTS = (
         "probe",
         ("velocities have the opposite sign",),
     ),
-    Defect("z is that of the bottom", "code", _decoded(_at_the_bottom), "probe", ("z is that of the bottom",)),
+    Defect(
+        "z is that of the bottom", "code", _decoded(_at_the_bottom), "probe", ("z is that of the bottom",)
+    ),
     Defect(
         "the out size factor is forgotten",
         "code",
@@ -217,12 +221,20 @@ CODE_DEFECTS = (
         "probe",
         ("classes changed", "CAR became TRUCK"),
     ),
-    Defect("NMS compares the squared distance with the distance", "code", _unit_of_distance, "probe", ("suppression",)),
+    Defect(
+        "NMS compares the squared distance with the distance",
+        "code",
+        _unit_of_distance,
+        "probe",
+        ("suppression",),
+    ),
     Defect("NMS is left out", "code", _keeps_everything, "probe", ("suppression",)),
     Defect(
         "classes are not remapped",
         "code",
-        lambda deployment: deployment.replace_code(ClassRemapper, "remap", lambda _: lambda self, found: found),
+        lambda deployment: deployment.replace_code(
+            ClassRemapper, "remap", lambda _: lambda self, found: found
+        ),
         "probe",
         ("class remapper",),
     ),

@@ -31,6 +31,7 @@ name: fault_catalogue
 model: {family: centerpoint, variant: demo}
 checkpoint_path: checkpoint.pth
 work_dir: .
+runtime: {num_threads: 1}
 verification:
   samples: [clouds]
   num_samples: -1

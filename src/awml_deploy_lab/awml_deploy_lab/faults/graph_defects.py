@@ -17,13 +17,11 @@ from awml_deploy_lab.faults.graphs import Array, GraphChange
 
 LAST = "pts_bbox_head.task_heads.0"
 """Name of the weights of the head's branches."""
-_FP16_STRETCH = 2.0**14
+_FP16_STRETCH = 2.0**15
 
 
 def _in(component: str, *edits: GraphChange) -> Change:
     return lambda deployment: deployment.edit_graph(component, graphs.all_of(*edits))
-
-
 
 
 def _channels(branch: str, order: Sequence[int], signs: Sequence[float] | None = None) -> GraphChange:
@@ -186,7 +184,10 @@ WEIGHT_DEFECTS = (
     Defect(
         "one weight of 780 000 is zero",
         "graph",
-        _in(HEAD, graphs.weights(_STAGE, lambda w: _set(np.unravel_index(np.abs(w).argmax(), w.shape), 0.0)(w))),
+        _in(
+            HEAD,
+            graphs.weights(_STAGE, lambda w: _set(np.unravel_index(np.abs(w).argmax(), w.shape), 0.0)(w)),
+        ),
         "component",
         ("changed weights", _STAGE),
     ),
@@ -308,7 +309,9 @@ CONVENTION_DEFECTS = (
     Defect(
         "offsets within a cell are twice as large",
         "graph",
-        _in(HEAD, *(graphs.weights(f"{LAST}.reg.1.{part}", lambda w: w * 2) for part in ("weight", "bias"))),
+        _in(
+            HEAD, *(graphs.weights(f"{LAST}.reg.1.{part}", lambda w: w * 2) for part in ("weight", "bias"))
+        ),
         "component",
         ("reg", "2 times"),
     ),
@@ -397,8 +400,12 @@ OPERATOR_DEFECTS = (
 )
 
 FORM_DEFECTS = (
-    Defect("the file is truncated", "graph", _truncate, "load", ("pts_backbone_neck_head.onnx", "truncated")),
-    Defect("an output is missing", "graph", _in(HEAD, graphs.drop_output("vel")), "load", ("vel", "5 outputs")),
+    Defect(
+        "the file is truncated", "graph", _truncate, "load", ("pts_backbone_neck_head.onnx", "truncated")
+    ),
+    Defect(
+        "an output is missing", "graph", _in(HEAD, graphs.drop_output("vel")), "load", ("vel", "5 outputs")
+    ),
     Defect(
         "the outputs are in another order",
         "graph",

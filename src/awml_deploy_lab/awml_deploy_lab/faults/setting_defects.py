@@ -107,9 +107,7 @@ def _engine(deployment: Deployment, onnx_sha256: str) -> Path:
     key = EngineKey(HEAD, onnx_sha256, "fp16", {}, target)
     cache = EngineCache(deployment.bundle)
     record = cache.store(key, b"engine", "{}", seconds=1.0, details={})
-    deployment.edit_manifest(
-        lambda manifest: manifest.update(engines=[record.model_dump(mode="json")])
-    )
+    deployment.edit_manifest(lambda manifest: manifest.update(engines=[record.model_dump(mode="json")]))
     return deployment.bundle / record.path
 
 
@@ -127,12 +125,26 @@ def _damaged_engine(deployment: Deployment) -> None:
 
 
 MANIFEST_DEFECTS = (
-    Defect("a component's file is missing", "manifest", _remove(f"{HEAD}.onnx"), "load", (f"{HEAD}.onnx is missing",)),
     Defect(
-        "the vehicle's parameters are missing", "manifest", _remove(PARAMETERS), "load", (f"{PARAMETERS} is missing",)
+        "a component's file is missing",
+        "manifest",
+        _remove(f"{HEAD}.onnx"),
+        "load",
+        (f"{HEAD}.onnx is missing",),
     ),
-    Defect("a bit of a file flipped in a copy", "manifest", _change_a_byte, "load", (f"{HEAD}.onnx", "SHA-256")),
-    Defect("the manifest has another hash", "manifest", _wrong_hash, "load", (f"{ENCODER}.onnx", "SHA-256")),
+    Defect(
+        "the vehicle's parameters are missing",
+        "manifest",
+        _remove(PARAMETERS),
+        "load",
+        (f"{PARAMETERS} is missing",),
+    ),
+    Defect(
+        "a bit of a file flipped in a copy", "manifest", _change_a_byte, "load", (f"{HEAD}.onnx", "SHA-256")
+    ),
+    Defect(
+        "the manifest has another hash", "manifest", _wrong_hash, "load", (f"{ENCODER}.onnx", "SHA-256")
+    ),
     Defect(
         "the range of pillars that engines are built for is too small",
         "manifest",
@@ -172,8 +184,16 @@ CONFIGURATION_DEFECTS = (
         "bundle",
         ("voxel_size", "0.64"),
     ),
-    Defect("wrong range", "configuration", _configured(point_cloud_range=_SHIFTED), "bundle", ("point_cloud_range",)),
-    Defect("wrong class order", "configuration", _configured(class_names=_SWAPPED), "bundle", ("class_names",)),
+    Defect(
+        "wrong range",
+        "configuration",
+        _configured(point_cloud_range=_SHIFTED),
+        "bundle",
+        ("point_cloud_range",),
+    ),
+    Defect(
+        "wrong class order", "configuration", _configured(class_names=_SWAPPED), "bundle", ("class_names",)
+    ),
     Defect(
         "fewer points a pillar",
         "configuration",
@@ -250,9 +270,27 @@ VEHICLE_DEFECTS = (
         "bundle",
         (PARAMETERS, "voxel_size"),
     ),
-    Defect("wrong class order", "parameters", _vehicle(class_names=_SWAPPED), "bundle", (PARAMETERS, "class_names")),
-    Defect("wrong range", "parameters", _vehicle(point_cloud_range=_SHIFTED), "bundle", (PARAMETERS, "point_cloud_range")),
-    Defect("fewer pillars", "parameters", _vehicle(max_voxel_size=2000), "bundle", (PARAMETERS, "max_voxel_size", "2000")),
+    Defect(
+        "wrong class order",
+        "parameters",
+        _vehicle(class_names=_SWAPPED),
+        "bundle",
+        (PARAMETERS, "class_names"),
+    ),
+    Defect(
+        "wrong range",
+        "parameters",
+        _vehicle(point_cloud_range=_SHIFTED),
+        "bundle",
+        (PARAMETERS, "point_cloud_range"),
+    ),
+    Defect(
+        "fewer pillars",
+        "parameters",
+        _vehicle(max_voxel_size=2000),
+        "bundle",
+        (PARAMETERS, "max_voxel_size", "2000"),
+    ),
     Defect("no velocities", "parameters", _vehicle(has_twist=False), "bundle", (PARAMETERS, "has_twist")),
     Defect(
         "another score threshold",
