@@ -180,7 +180,7 @@ def _search(
         name: index for index, node in enumerate(nodes) for name in node.output if name and name in known
     }
     compared = 0
-    for names in _parts(models[0], list(places)):
+    for names in parts_within_budget(models[0], list(places)):
         expected = run_tensors(reference, models[1], names, inputs)
         actual = run_tensors(test, models[0], names, inputs)
         for name in names:
@@ -199,7 +199,7 @@ def _is_numeric(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
 
 
-def _parts(model: onnx.ModelProto, names: Sequence[str]) -> Iterator[list[str]]:
+def parts_within_budget(model: onnx.ModelProto, names: Sequence[str]) -> Iterator[list[str]]:
     """Names in order, in parts whose tensors fit the budget."""
     sizes = tensor_sizes(model)
     part: list[str] = []

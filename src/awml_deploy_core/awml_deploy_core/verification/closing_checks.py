@@ -4,11 +4,13 @@
   pipeline. State that stays between frames shows here, also where both sides share the code that keeps it.
 - ``component``: every component alone on the first sample's inputs with noise, see
   :mod:`~awml_deploy_core.verification.stimulus`. Not for int8, whose ranges were calibrated without noise.
+- ``component`` in half precision: whether any tensor of the graph is beyond it, see
+  :mod:`~awml_deploy_core.verification.half_range`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from awml_deploy_core.family import Sample
@@ -29,10 +31,16 @@ from awml_deploy_core.verification.verdict import CheckResult, Status
 REPEAT = "repeat"
 
 
+RangeCheck = Callable[[str, Arrays], str]
+"""Says of a component and its inputs which of its tensors half precision cannot hold."""
+
+
 @dataclass
 class ClosingChecks:
     """Remembers the first sample that ran, and checks what follows from it."""
 
+    half_range: RangeCheck | None = None
+    """None where graphs cannot be looked into."""
     _first: Sample | None = None
     _count: int = 0
     _prints: tuple[Fingerprints, Fingerprints] = field(default=({}, {}))
@@ -63,6 +71,27 @@ class ClosingChecks:
                 yield from self._repetitions(checker, sample, taps)
         if COMPONENT in checker.levels and checker.tolerances.precision != "int8":
             yield from _stirred(checker, sample, taps[0].inputs, (reference, test), clock)
+        if COMPONENT in checker.levels and checker.tolerances.precision == "fp16":
+            with clock.measure(COMPONENT):
+                yield from self._ranges(checker, sample, taps[0].inputs)
+
+    def _ranges(
+        self, checker: SampleChecker, sample: Sample, inputs: Mapping[str, Arrays]
+    ) -> Iterator[CheckResult]:
+        for name, fed in inputs.items() if self.half_range else ():
+            problem = self.half_range(name, fed) if self.half_range else ""
+            yield CheckResult(
+                f"{checker.scenario} / {sample.sample_id} / {name} in half precision",
+                Status.FAILED if problem else Status.PASSED,
+                problem or "no tensor overflows",
+                checker.required,
+                {
+                    "scenario": checker.scenario,
+                    "sample": sample.sample_id,
+                    "level": COMPONENT,
+                    "component": name,
+                },
+            )
 
     def _repetitions(
         self, checker: SampleChecker, sample: Sample, taps: tuple[TensorTap, TensorTap]

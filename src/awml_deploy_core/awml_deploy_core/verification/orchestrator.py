@@ -19,7 +19,7 @@ from awml_deploy_core.runtime.binding import name_problem
 from awml_deploy_core.verification.bisect import Bisection
 from awml_deploy_core.verification.boxes import DetectionsComparator
 from awml_deploy_core.verification.bundle_checks import BUNDLE
-from awml_deploy_core.verification.closing_checks import ClosingChecks
+from awml_deploy_core.verification.closing_checks import ClosingChecks, RangeCheck
 from awml_deploy_core.verification.level_clock import LevelClock
 from awml_deploy_core.verification.results import ScenarioResult, VerificationResult
 from awml_deploy_core.verification.sample_checks import (
@@ -67,6 +67,8 @@ class VerificationSettings:
     names_are_fixed: bool = False
     """Whether a graph that names its tensors otherwise than its component's spec is a defect: it is one
     in a bundle that this suite exported."""
+    half_range: RangeCheck | None = None
+    """Looks into the components of a scenario in half precision for values that it cannot hold."""
     bisect: Bisector | None = None
     """Searches a component that failed alone; once a component and scenario."""
 
@@ -153,7 +155,7 @@ class _ScenarioRun:
         self._clock = LevelClock()
         self._precision: Precision | None = None
         self._bisections: dict[str, Bisection] = {}
-        self._closing = ClosingChecks()
+        self._closing = ClosingChecks(settings.half_range)
         self.checks: list[CheckResult] = []
 
     def note(self, status: Status, message: str, sample: str = "") -> None:

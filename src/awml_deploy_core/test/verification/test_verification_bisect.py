@@ -13,6 +13,7 @@ from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.verification import Tolerances
 from awml_deploy_core.verification import bisect as module
 from awml_deploy_core.verification.bisect import Bisection, bisect_execution, bisect_file
+from awml_deploy_core.verification.half_range import half_range_problem
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -127,6 +128,19 @@ def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ArtifactError, match="no readable ONNX file"):
         bisect_file("head", path, path, [INPUT], Tolerances())
+
+
+def test_a_tensor_beyond_half_precision_is_named_though_the_next_operator_tames_it(tmp_path: Path) -> None:
+    def enlarge(model: Any) -> None:
+        from onnx import numpy_helper
+
+        weight = model.graph.initializer[2]
+        values = numpy_helper.to_array(weight) * np.float32(1e6)
+        weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+
+    assert half_range_problem(graph(tmp_path / "sound.onnx"), [INPUT]) == ""
+    found = half_range_problem(graph(tmp_path / "large.onnx", enlarge), [INPUT])
+    assert "values of m2, made by MatMul product2, are beyond what half precision holds (65504)" in found
 
 
 def test_other_operators_and_attributes_are_named(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import yaml
 from awml_deploy_core.config import load_config
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.files import sha256_file
+from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_core.runner.bisecting import BundleBisector
 from awml_deploy_core.runner.deployment import DeploymentRunner
 from awml_deploy_lab.evaluation.held_out import held_out_frames
@@ -49,15 +50,21 @@ def make_deployment(checkpoint: Path, folder: Path) -> Path:
     Raises:
         AwmlDeployError: The checkpoint cannot be exported.
     """
-    (folder / "clouds").mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(checkpoint, folder / "checkpoint.pth")
-    for index, (_, frame, _) in enumerate(held_out_frames(NUM_CLOUDS, past_sweeps=0)):
-        columns = frame.sweeps[0].columns
-        cloud = np.stack([columns.x, columns.y, columns.z, columns.intensity], axis=1)
-        np.save(folder / "clouds" / f"cloud{index}.npy", cloud.astype(np.float32))
+    save_clouds(folder / "clouds", [frame for _, frame, _ in held_out_frames(NUM_CLOUDS, past_sweeps=0)])
     (folder / "deploy.yaml").write_text(DEPLOY)
     DeploymentRunner(load_config(folder / "deploy.yaml")).export()
     return folder
+
+
+def save_clouds(folder: Path, frames: Sequence[PointCloudFrame]) -> None:
+    """Write the current sweep of each frame to a new folder, as columns x, y, z, intensity."""
+    folder.mkdir()
+    for index, frame in enumerate(frames):
+        columns = frame.sweeps[0].columns
+        cloud = np.stack([columns.x, columns.y, columns.z, columns.intensity], axis=1)
+        np.save(folder / f"cloud{index}.npy", cloud.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +162,3 @@ def copied(sound: Path, folder: Path) -> Iterator[Deployment]:
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(BundleBisector, "_export", exported))
         yield Deployment(folder, sound, patches)
-
-
-Parameters = Mapping[str, Any]

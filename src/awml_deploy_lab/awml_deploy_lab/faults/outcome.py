@@ -16,7 +16,7 @@ LEVELS = (LOAD, "bundle", "probe", "component", "chain", "boxes", "repeat", "sce
 """Where a defect can be seen first."""
 BISECT = "bisect"
 
-_FIGURES = re.compile(r"-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+")
+_FIGURES = re.compile(r"\b[0-9a-f]{12,}\b|-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+")
 _CLAUSES = re.compile(r";\s+|\n\s*-\s*|\n")
 
 
@@ -100,5 +100,5 @@ def _short(name: str) -> str:
 
 
 def _local(text: str) -> str:
-    """Paths as they are within the deployment."""
-    return re.sub(r"/\S*/(bundle|clouds)\b", r"\1", text)
+    """Without the folders of paths, which are temporary."""
+    return re.sub(r"(?<![\w.])/\S*/", "", text)
