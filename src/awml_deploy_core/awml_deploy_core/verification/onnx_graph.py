@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,8 +173,9 @@ def changed_nodes(file: onnx.ModelProto, reference: onnx.ModelProto) -> tuple[st
         if node.op_type != other.op_type:
             clauses.append(f"{name} is made by {node.op_type}, not by {other.op_type}")
         elif list(node.input) != list(other.input):
-            inputs = [", ".join(side.input) for side in (node, other)]
-            clauses.append(f"{_label(node)} takes {inputs[0]}, not {inputs[1]}")
+            pairs = [pair for pair in zip_longest(node.input, other.input) if pair[0] != pair[1]]
+            taken, wanted_inputs = (", ".join(str(pair[side]) for pair in pairs) for side in (0, 1))
+            clauses.append(f"{_label(node)} takes {taken}, not {wanted_inputs}")
         values, wanted = _attributes(node), _attributes(other)
         clauses += [
             f"{key} of {_label(node)} is {values.get(key)}, not {wanted.get(key)}"

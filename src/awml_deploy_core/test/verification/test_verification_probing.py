@@ -23,7 +23,7 @@ from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runner.deployment import DeploymentRunner
 from awml_deploy_core.runtime.trt.cache import EngineCache
 from awml_deploy_core.runtime.trt.key import EngineKey, EngineTarget
-from awml_deploy_core.verification import CheckResult, Status
+from awml_deploy_core.verification import CheckResult, Status, probing
 from awml_deploy_core.verification.bundle_checks import bundle_checks
 from awml_deploy_core.verification.probing import ConstantSession, Decoder, run_probes
 
@@ -86,6 +86,16 @@ def test_other_inputs_of_a_component_fail() -> None:
     assert check.status is Status.FAILED
     assert "points: a constant is added to all channels: -1, -1, -1; relative" in check.message
     assert "extra was not fed" in check.message
+
+
+def test_rows_of_zeros_behind_the_expected_ones_are_padding() -> None:
+    found = probe()
+    expected = {"encoder": {"points": POINTS[:1]}}
+    assert run(replace(found, expected_inputs=expected))[0].status is Status.FAILED
+    padded = np.zeros((len(POINTS) + 5, 3), np.float32)
+    padded[: len(POINTS)] = POINTS
+    assert np.array_equal(probing._without_padding(padded, len(POINTS)), POINTS)
+    assert len(probing._without_padding(padded, 1)) == len(padded)
 
 
 def test_an_option_that_the_decoder_does_not_know_fails() -> None:

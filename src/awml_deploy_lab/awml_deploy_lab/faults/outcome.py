@@ -16,6 +16,7 @@ LEVELS = (LOAD, "bundle", "probe", "component", "chain", "boxes", "repeat", "sce
 """Where a defect can be seen first."""
 BISECT = "bisect"
 
+_MOST_QUOTED = 260
 _FIGURES = re.compile(r"\b[0-9a-f]{12,}\b|-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+")
 _CLAUSES = re.compile(r";\s+|\n\s*-\s*|\n")
 
@@ -41,7 +42,8 @@ class Finding:
         """The clauses that say it, without figures that depend on the machine."""
         clauses = [part.strip() for part in _CLAUSES.split(self.message)]
         chosen = [clause for clause in clauses if any(word in clause for word in words)] or clauses[:1]
-        return f"{self.name}: {_FIGURES.sub('...', '; '.join(dict.fromkeys(chosen)))}"
+        text = f"{self.name}: {_FIGURES.sub('...', '; '.join(dict.fromkeys(chosen)))}"
+        return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
 @dataclass(frozen=True)
