@@ -12,7 +12,7 @@ from awml_deploy_lab.faults import graphs
 from awml_deploy_lab.faults.defect import Defect
 from awml_deploy_lab.faults.deployment import ENCODER, HEAD, Deployment
 from awml_deploy_lab.faults.graphs import Array, GraphChange
-from awml_deploy_lab.faults.weight_defects import LAST, within
+from awml_deploy_lab.faults.weight_defects import LAST, STAGE, within
 
 
 def _channels(branch: str, order: Sequence[int], signs: Sequence[float] | None = None) -> GraphChange:
@@ -41,13 +41,13 @@ def _double_input(model: onnx.ModelProto) -> None:
 
 
 def _unknown_operator(model: onnx.ModelProto) -> None:
-    graphs.node_of(model, "relu_13").domain = "some.plugin"
+    graphs.first("Relu")(model).domain = "some.plugin"
     model.opset_import.append(helper.make_opsetid("some.plugin", 1))
 
 
 def _nearest_upsampling(model: onnx.ModelProto) -> None:
     """Upsample by repeating pixels and a 1x1 convolution, as an export without deconvolutions would."""
-    node = graphs.node_of(model, "getitem_33")
+    node = graphs.taking("pts_neck.deblocks.1.0.weight")(model)
     weight = numpy_helper.to_array(
         next(item for item in model.graph.initializer if item.name == node.input[1])
     )
@@ -63,7 +63,7 @@ def _nearest_upsampling(model: onnx.ModelProto) -> None:
     resize = helper.make_node(
         "Resize", [source, "", "upsampling.scales"], ["upsampled"], name="upsampling", mode="nearest"
     )
-    conv = helper.make_node("Conv", ["upsampled", name, bias], ["getitem_33"], name="after_upsampling")
+    conv = helper.make_node("Conv", ["upsampled", name, bias], list(node.output), name="after_upsampling")
     model.graph.node.insert(place, resize)
     model.graph.node.insert(place + 1, conv)
 
@@ -191,23 +191,25 @@ OPERATOR_DEFECTS = (
     Defect(
         "the mean of a pillar's points instead of their maximum",
         "graph",
-        within(ENCODER, graphs.another_operator("amax", "ReduceMean")),
+        within(ENCODER, graphs.another_operator(graphs.first("ReduceMax"), "ReduceMean")),
         "component",
         ("ReduceMean", "ReduceMax"),
     ),
     Defect(
         "a ReLU was lost",
         "graph",
-        within(HEAD, graphs.another_operator("relu_4", "Identity")),
+        within(HEAD, graphs.another_operator(graphs.after(STAGE), "Identity")),
         "component",
         ("Identity", "Relu"),
     ),
     Defect(
         "a strided convolution pads on the other side",
         "graph",
-        within(HEAD, graphs.attribute("getitem_6", "pads", [0, 0, 2, 2])),
+        within(
+            HEAD, graphs.attribute(graphs.taking("pts_backbone.blocks.1.0.weight"), "pads", [0, 0, 2, 2])
+        ),
         "component",
-        ("getitem_6", "pads"),
+        ("pads of Conv", "[0, 0, 2, 2]"),
     ),
     Defect(
         "upsampling repeats pixels instead of a deconvolution",

@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 
 Array = npt.NDArray[Any]
 GraphChange = Callable[[onnx.ModelProto], Any]
+Find = Callable[[onnx.ModelProto], onnx.NodeProto]
 
 
 def weights(name: str, change: Callable[[Array], Any]) -> GraphChange:
@@ -43,6 +44,21 @@ def every_weight(change: Callable[[str, Array], Array]) -> GraphChange:
 def node_of(model: onnx.ModelProto, output: str) -> onnx.NodeProto:
     """The node that makes a tensor."""
     return next(node for node in model.graph.node if output in node.output)
+
+
+def taking(tensor: str) -> Find:
+    """Finds the first node that takes a tensor, such as a weight."""
+    return lambda model: next(node for node in model.graph.node if tensor in node.input)
+
+
+def after(weight: str) -> Find:
+    """Finds the activation behind the node that takes a weight."""
+    return lambda model: taking(taking(weight)(model).output[0])(model)
+
+
+def first(op_type: str) -> Find:
+    """Finds the first node of an operator."""
+    return lambda model: next(node for node in model.graph.node if node.op_type == op_type)
 
 
 def all_of(*edits: GraphChange) -> GraphChange:
@@ -85,20 +101,20 @@ def before(input_name: str, op_type: str, **attributes: Any) -> GraphChange:
     return edit
 
 
-def another_operator(output: str, op_type: str) -> GraphChange:
-    """Make a tensor by another operator of the same inputs and attributes."""
+def another_operator(find: Find, op_type: str) -> GraphChange:
+    """Exchange a node's operator; inputs and attributes stay."""
 
     def edit(model: onnx.ModelProto) -> None:
-        node_of(model, output).op_type = op_type
+        find(model).op_type = op_type
 
     return edit
 
 
-def attribute(output: str, name: str, value: Any) -> GraphChange:
-    """Set an attribute of the node that makes a tensor."""
+def attribute(find: Find, name: str, value: Any) -> GraphChange:
+    """Set an attribute of a node."""
 
     def edit(model: onnx.ModelProto) -> None:
-        node = node_of(model, output)
+        node = find(model)
         kept = [item for item in node.attribute if item.name != name]
         del node.attribute[:]
         node.attribute.extend([*kept, helper.make_attribute(name, value)])

@@ -17,7 +17,7 @@ LEVELS = (LOAD, "bundle", "probe", "component", "chain", "boxes", "repeat", "sce
 BISECT = "bisect"
 
 _MOST_QUOTED = 260
-_FIGURES = re.compile(r"\b[0-9a-f]{12,}\b|-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+")
+_FIGURES = re.compile(r"\b\d+(?= of \d+ values)|\b[0-9a-f]{12,}\b|-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+")
 _CLAUSES = re.compile(r";\s+|\n\s*-\s*|\n")
 
 

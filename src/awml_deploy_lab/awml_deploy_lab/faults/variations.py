@@ -18,7 +18,7 @@ from awml_deploy_lab.faults.defect import Change, Variation
 from awml_deploy_lab.faults.deployment import ENCODER, HEAD, Deployment, save_clouds
 from awml_deploy_lab.faults.graphs import Array
 from awml_deploy_lab.faults.manifest_defects import sound_engine
-from awml_deploy_lab.faults.weight_defects import as_fp16, stretch, within
+from awml_deploy_lab.faults.weight_defects import STAGE, as_fp16, stretch, within
 
 OTHER_SEEDS = (910_000_000, 920_000_000, 930_000_000)
 _LEVELS = ("ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_EXTENDED")
@@ -161,11 +161,10 @@ def node_channels(model: onnx.ModelProto, weight: str) -> int:
 
 
 def _identities(model: onnx.ModelProto) -> None:
-    for output in ("relu_4", "relu_13"):
-        graphs.behind(output, "Identity")(model)
-        added = model.graph.node[-1]
-        maker = graphs.node_of(model, f"{output}_inner")
-        model.graph.node.remove(added)
+    for weight in (STAGE, "pts_bbox_head.shared_conv.conv.weight"):
+        maker = graphs.after(weight)(model)
+        output = maker.output[0]
+        maker.output[0] = f"{output}_inner"
         copy = helper.make_node("Identity", [f"{output}_inner"], [output], name=f"identity_{output}")
         model.graph.node.insert(list(model.graph.node).index(maker) + 1, copy)
 
