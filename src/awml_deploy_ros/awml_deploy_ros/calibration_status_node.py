@@ -69,7 +69,7 @@ class CalibrationStatusNode(ModelNode[CalibrationSettings]):
             self.arrived,
             self.companions.hold,
             self.ledger.counters,
-            self.hold_transforms,
+            self.companions.hold_transforms,
         )
 
     def finish(self, frame: ProcessedFrame) -> None:

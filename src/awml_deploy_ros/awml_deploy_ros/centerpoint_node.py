@@ -65,7 +65,7 @@ class CenterPointNode(ModelNode[NodeSettings]):
             make_worker,
             self._on_arrival,
             self.ledger.counters,
-            self.hold_transforms,
+            self.companions.hold_transforms,
         )
 
     def _on_arrival(self, topic: str, message: Any) -> None:

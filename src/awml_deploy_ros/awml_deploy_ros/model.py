@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import sha256_file
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_ros.node.model_settings import ModelSettings
@@ -121,6 +122,18 @@ def bundle_hash(bundle: ModelBundle) -> str:
     for name, sha256 in sorted(files.items()):
         digest.update(f"{name} {sha256}\n".encode())
     return digest.hexdigest()
+
+
+def require_task(model: OpenModel, task: str, model_path: str) -> None:
+    """Raise an ArtifactError if a model does something else than a node is for."""
+    if model.task != task:
+        raise ArtifactError(
+            model_path,
+            "is of a model for another node",
+            got=model.task,
+            expected=task,
+            hint="Start the node of its family, or name another bundle in model_path.",
+        )
 
 
 def warm_up(

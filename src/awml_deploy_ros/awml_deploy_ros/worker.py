@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from awml_deploy_core.errors import AwmlDeployError, ImageError, PointCloudError
+from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ImageError, PointCloudError
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, StageLatencies
 from awml_deploy_ros.counters import DropReason, FrameCounters, NoPastSweeps
 from awml_deploy_ros.frame import NO_TRANSPORT, ProcessedFrame, Transport
@@ -137,6 +137,10 @@ class InferenceWorker(Generic[SampleT]):
         try:
             prepared = self.preparation.prepare(received, clock)
             output, latencies, counts = self.pipeline().infer(prepared.sample)
+        except DeviceLostError as error:
+            self._drop(error)
+            # No later frame can succeed: the process has to end, so that launch starts another.
+            raise
         except AwmlDeployError as error:
             self._drop(error)
             return

@@ -7,16 +7,14 @@ services, shadow verification and snippets are the same for all.
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from awml_deploy_core.errors import ArtifactError, AwmlDeployError, ProcessError
+from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ProcessError
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_ros import logging_bridge
 from awml_deploy_ros.budget import read_budget
@@ -24,11 +22,19 @@ from awml_deploy_ros.counters import DropReason, InputKind
 from awml_deploy_ros.diagnostics import DiagnosticsPublisher, StatusReport, model_reports, modelless_report
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.health import Health, HealthLimits, Level
-from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle, warm_up, with_options
+from awml_deploy_ros.model import (
+    ModelOpener,
+    OpenModel,
+    open_bundle,
+    require_task,
+    warm_up,
+    with_options,
+)
 from awml_deploy_ros.namesakes import Namesakes
 from awml_deploy_ros.node.companions import Companions
 from awml_deploy_ros.node.contracts import InputStream
 from awml_deploy_ros.node.ledger import FrameLedger
+from awml_deploy_ros.node.lifecycle import GuardedLifecycleNode, spare_collections
 from awml_deploy_ros.node.model_settings import ModelSettings
 from awml_deploy_ros.node.package_files import resolve
 from awml_deploy_ros.node.parameter_service import CheckedParameterService
@@ -39,13 +45,13 @@ from awml_deploy_ros.outputs import OutputSet
 from awml_deploy_ros.outputs.base import OutputContext
 from awml_deploy_ros.parameter_spec import ParameterTable
 from awml_deploy_ros.process import FatalErrors
-from awml_deploy_ros.topics import TF, TF_STATIC, TopicSpec
+from awml_deploy_ros.topics import TopicSpec
 from awml_deploy_ros.worker import InferenceWorker, Preparation
 
 SettingsT = TypeVar("SettingsT", bound=ModelSettings)
 
 
-class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
+class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
     """Base of the nodes; a subclass says its kind and implements what raises NotImplementedError.
 
     Transitions, parameters and inputs share the executor's thread. Inference, diagnostics, shadow
@@ -74,9 +80,8 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         open_model: ModelOpener = open_bundle,
         **node_options: Any,
     ) -> None:
-        self._open_model = open_model
-        super().__init__(name, start_parameter_services=False, **node_options)
-        self.fatal = fatal
+        self._opener = open_model
+        super().__init__(name, fatal, start_parameter_services=False, **node_options)
         self._resources = ExitStack()
         self._model: OpenModel | None = None
         self._stream: InputStream | None = None
@@ -101,14 +106,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
 
     def check_model(self, settings: SettingsT, model: OpenModel) -> None:
         """Refuse a model that this node cannot run, by raising an AwmlDeployError."""
-        if model.task != self.task:
-            raise ArtifactError(
-                settings.model_path,
-                "is of a model for another node",
-                got=model.task,
-                expected=self.task,
-                hint="Start the node of its family, or name another bundle in model_path.",
-            )
+        require_task(model, self.task, settings.model_path)
 
     def output_context(self, settings: SettingsT, model: OpenModel) -> OutputContext:
         """What the publishers of the results need."""
@@ -140,14 +138,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         """The callback group whose callbacks may take minutes."""
         return self._slow_services.group
 
-    def start(self) -> None:
-        """Configure and activate where the parameter ``autostart`` says so."""
-        if not self.get_parameter("autostart").value:
-            return
-        configured = self.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        if configured and not self.fatal.stop.is_set():
-            self.trigger_activate()
-
     def stop_waiting(self) -> None:
         """End what could keep the slow services busy for long."""
         self._slow_services.stop()
@@ -161,25 +151,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         self._slow_services.close()
         self._provenance_publisher.close()
         logging_bridge.disconnect(self._log_handler)
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._configure_or_say_why)
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._subscribe)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._unsubscribe)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._release)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._finalize)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        # The exception is on its way to the main thread, which ends the process.
-        return TransitionCallbackReturn.FAILURE
 
     def make_worker(self, preparation: Preparation[Any]) -> InferenceWorker[Any]:
         """A worker that runs the pipeline of this node on what it is given."""
@@ -197,11 +168,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         self.ledger.arrived()
         self.companions.hold(name, topic.type, message)
 
-    def hold_transforms(self, static: bool, message: Any) -> None:
-        """Keep a message of /tf or /tf_static for the snippets."""
-        topic = TF_STATIC if static else TF
-        self.companions.hold(topic.name, topic.type, message, latched=static)
-
     def finish(self, frame: ProcessedFrame) -> None:
         """Publish a frame, note it, and let the companions look at it; for the worker's thread."""
         frame = self._outputs.publish(frame)
@@ -217,15 +183,12 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             f"{reason.value}: {type(error).__name__}: {error}", throttle_duration_sec=1.0
         )
 
-    def _transition(self, work: Callable[[], bool | None]) -> TransitionCallbackReturn:
-        """Do the work of a transition; False says that it is refused."""
-        with self.fatal:
-            return TransitionCallbackReturn.FAILURE if work() is False else TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.ERROR
-
     def _configure_or_say_why(self) -> bool:
         try:
             self._configure()
+        except DeviceLostError:
+            # Another attempt in this process would fail as well.
+            raise
         except AwmlDeployError as error:
             self._release()
             self._configure_error = f"{type(error).__name__}: {error}"
@@ -250,7 +213,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         budget = read_budget(resolve(budget_file)) if budget_file else None
         start = time.monotonic()
         self.get_logger().info(f"configuring {settings.model_path}")
-        model = self._open_model(settings)
+        model = self._opener(settings)
         self._resources.callback(model.pipeline.close)
         self.check_model(settings, model)
         warm_up(model.pipeline, settings.warm_up_frames, self._require_not_stopped)
@@ -280,7 +243,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         self._outputs = OutputSet(settings.outputs, self.output_context(settings, model))
         self._resources.callback(self._outputs.close)
         self._model = model
-        self._spare_collections()
+        spare_collections(self._resources)
         self._publish_provenance()
         identity = model.identity
         self.get_logger().info(
@@ -292,12 +255,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         # Whoever ends the process kills it some seconds later, which is less than a configure may take.
         if self.fatal.stop.is_set():
             raise ProcessError(self.get_name(), "was told to end while it was being configured")
-
-    def _spare_collections(self) -> None:
-        """Keep the collector from what lives as long as the model: a full search takes 100 ms."""
-        gc.collect()
-        gc.freeze()
-        self._resources.callback(gc.unfreeze)
 
     def _release(self) -> None:
         self._model = None
