@@ -45,6 +45,17 @@ class OpenModel:
     class_names: tuple[str, ...] = ()
     """As the model is configured; empty if its configuration names none."""
 
+    def require_task(self, task: str, model_path: str) -> None:
+        """Raise an ArtifactError if the model does something else than a node is for."""
+        if self.task != task:
+            raise ArtifactError(
+                model_path,
+                "is of a model for another node",
+                got=self.task,
+                expected=task,
+                hint="Start the node of its family, or name another bundle in model_path.",
+            )
+
 
 ModelOpener = Callable[[ModelSettings], OpenModel]
 
@@ -122,18 +133,6 @@ def bundle_hash(bundle: ModelBundle) -> str:
     for name, sha256 in sorted(files.items()):
         digest.update(f"{name} {sha256}\n".encode())
     return digest.hexdigest()
-
-
-def require_task(model: OpenModel, task: str, model_path: str) -> None:
-    """Raise an ArtifactError if a model does something else than a node is for."""
-    if model.task != task:
-        raise ArtifactError(
-            model_path,
-            "is of a model for another node",
-            got=model.task,
-            expected=task,
-            hint="Start the node of its family, or name another bundle in model_path.",
-        )
 
 
 def warm_up(

@@ -22,14 +22,7 @@ from awml_deploy_ros.counters import DropReason, InputKind
 from awml_deploy_ros.diagnostics import DiagnosticsPublisher, StatusReport, model_reports, modelless_report
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.health import Health, HealthLimits, Level
-from awml_deploy_ros.model import (
-    ModelOpener,
-    OpenModel,
-    open_bundle,
-    require_task,
-    warm_up,
-    with_options,
-)
+from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle, warm_up, with_options
 from awml_deploy_ros.namesakes import Namesakes
 from awml_deploy_ros.node.companions import Companions
 from awml_deploy_ros.node.contracts import InputStream
@@ -106,7 +99,7 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
 
     def check_model(self, settings: SettingsT, model: OpenModel) -> None:
         """Refuse a model that this node cannot run, by raising an AwmlDeployError."""
-        require_task(model, self.task, settings.model_path)
+        model.require_task(self.task, settings.model_path)
 
     def output_context(self, settings: SettingsT, model: OpenModel) -> OutputContext:
         """What the publishers of the results need."""
