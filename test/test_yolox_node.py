@@ -10,15 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+import yaml
 from awml_deploy_msgs.msg import ImageDetectionFrame
 from conftest import ROOT
 from image_models import ExportedModel, export_yolox
 from node_peer import NodePeer, wait_until
 from rclpy.lifecycle import TransitionCallbackReturn
+from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
 
 from awml_deploy_core.family import load_family
 from awml_deploy_core.image_message import ENCODINGS
+from awml_deploy_ros.bag_types import typestore_for
 from awml_deploy_ros.counters import IMAGES
 from awml_deploy_ros.diagnostic_keys import processing_keys
 from awml_deploy_ros.yolox_node import YoloxNode
@@ -181,3 +184,26 @@ def test_a_bundle_of_another_task_is_refused() -> None:
         wait_until(lambda: peer.status("processing").get("level") == "2")
         message = peer.status("processing")["message"]
         assert "is of a model for another node; got detection3d; expected detection2d" in message
+
+
+def test_an_image_over_budget_is_kept_with_its_record(model: ExportedModel, tmp_path: Path) -> None:
+    budget = tmp_path / "budget.yaml"
+    limits = {"max_allowed_processing_time_ms": 1e-3, "max_acceptable_consecutive_delay_ms": 1000.0}
+    budget.write_text(yaml.safe_dump({"stages": {"letterbox": limits}}))
+    parameters = {
+        "latency_budget_file": str(budget),
+        "snippets.folder": str(tmp_path / "snippets"),
+        "snippets.seconds_after": 0.1,
+    }
+    message = message_of(pictures(model)[0], second=7)
+    with NodePeer(YoloxNode, model_path=str(model.bundle), **parameters) as peer:
+        assert peer.node.trigger_configure() == SUCCESS
+        assert peer.node.trigger_activate() == SUCCESS
+        peer.publish("input/image", message)
+        wait_until(lambda: peer.status("snippets").get("written") == "1")
+        assert peer.status("latency budget")["letterbox.late"] == "1"
+    (snippet,) = (tmp_path / "snippets").iterdir()
+    with AnyReader([snippet / "bag"], default_typestore=typestore_for("awml_deploy_msgs")) as reader:
+        found = {c.topic: reader.deserialize(data, c.msgtype) for c, _, data in reader.messages()}
+    assert bytes(found["/yolox/input/image"].data) == bytes(message.data)
+    assert "letterbox took" in found["/yolox/output/frame"].over_budget
