@@ -17,7 +17,11 @@ LEVELS = (LOAD, "bundle", "probe", "component", "chain", "boxes", "repeat", "sce
 BISECT = "bisect"
 
 _MOST_QUOTED = 260
-_FIGURES = re.compile(r"\b\d+(?= of \d+ values)|\b[0-9a-f]{12,}\b|-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+")
+_HASHES = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,}(?![0-9a-f])")
+_FIGURES = re.compile(
+    r"\b\d+(?= of \d+ values)|(?<=to all channels: )[-\d., ]+|-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+"
+)
+"""What depends on the machine, or on what the model was trained to."""
 _CLAUSES = re.compile(r";\s+|\n\s*-\s*|\n")
 
 
@@ -42,7 +46,8 @@ class Finding:
         """The clauses that say it, without figures that depend on the machine."""
         clauses = [part.strip() for part in _CLAUSES.split(self.message)]
         chosen = [clause for clause in clauses if any(word in clause for word in words)] or clauses[:1]
-        text = f"{self.name}: {_FIGURES.sub('...', '; '.join(dict.fromkeys(chosen)))}"
+        said = _HASHES.sub("...", "; ".join(dict.fromkeys(chosen)))
+        text = f"{self.name}: {_FIGURES.sub('...', said)}"
         return text if len(text) <= _MOST_QUOTED else f"{text[:_MOST_QUOTED]}..."
 
 
