@@ -14,7 +14,7 @@ from sensor_msgs.msg import PointCloud2
 from awml_deploy_ros.counters import DropReason, FrameCounters
 from awml_deploy_ros.densification import Densifier, NoDensifier, SweepDensifier
 from awml_deploy_ros.frame import transport
-from awml_deploy_ros.qos_events import lost_message_events
+from awml_deploy_ros.qos_events import MissingMessages
 from awml_deploy_ros.qos_overrides import overridable
 from awml_deploy_ros.settings import DensificationSettings
 from awml_deploy_ros.tf import TransformBuffer
@@ -33,7 +33,7 @@ class CloudStream:
         make_worker: Makes the worker, given what adds past sweeps.
         on_arrival: Called with the topic and every cloud, before the worker gets it.
         on_transforms: Called with every message of /tf and /tf_static (whether it is static first).
-        counters: Gets the clouds that the middleware lost.
+        counters: Gets the clouds that never reached this side, and those left when it is closed.
 
     Raises:
         MissingDependencyError: Past sweeps are wanted, and tf2_msgs is not installed.
@@ -50,6 +50,8 @@ class CloudStream:
     ) -> None:
         self._node = node
         self._on_arrival = on_arrival
+        self._counters = counters
+        self._missing = MissingMessages(partial(counters.count_dropped, DropReason.LOST_IN_TRANSPORT))
         densifier: Densifier = NoDensifier()
         self.transforms: TransformListener | None = None
         if settings.num_past_frames:
@@ -65,19 +67,30 @@ class CloudStream:
             self._on_cloud,
             qos_profile_sensor_data,
             qos_overriding_options=overridable(),
-            event_callbacks=lost_message_events(
-                partial(counters.count_dropped, DropReason.LOST_IN_TRANSPORT)
-            ),
+            event_callbacks=self._missing.callbacks(),
         )
 
     def close(self) -> None:
-        """Unsubscribe, finish the frame in work and forget sweeps and transforms."""
+        """Unsubscribe, finish the frame in work and forget sweeps and transforms.
+
+        Called where the subscription's callbacks are, or when nothing spins any more.
+        """
+        self._count_left()
         self._node.destroy_subscription(self.subscription)
         if self.transforms is not None:
             self.transforms.close()
         self.worker.stop()
 
+    def _count_left(self) -> None:
+        """Count the clouds that have arrived and that nobody will look at."""
+        with self.subscription.handle as handle:
+            while (taken := handle.take_message(self.subscription.msg_type, True)) is not None:
+                self._missing.arrived(taken[1])
+                self._counters.count_received()
+                self._counters.count_dropped(DropReason.DEACTIVATED)
+
     def _on_cloud(self, message: Any, info: Any) -> None:
+        self._missing.arrived(info)
         # Both clocks are system clocks, whatever ROS time is.
         arrival = transport(int(info["source_timestamp"]), time.time_ns())
         self._on_arrival(self.topic_name, message)

@@ -254,6 +254,8 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+            # The last word about clouds that no record follows any more.
+            self.get_logger().info(f"not active any more: {self.ledger.counters.snapshot()}")
 
     def _reproduction(self) -> dict[str, str]:
         return self.provenance.files(self._node_parameters.as_yaml())
