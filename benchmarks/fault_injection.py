@@ -184,8 +184,11 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--tmpfs", action="store_true", help="fill a file system of its own; needs root")
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of the faults")
     parser.add_argument("--logs", type=Path, help="folder that keeps logs and snippets")
+    parser.add_argument("--patience", type=float, default=60.0, help="for an event [s]")
     chosen = parser.parse_args(args)
-    options = Options(chosen.rate, chosen.busy, tmpfs=chosen.tmpfs, only=tuple(chosen.only))
+    options = Options(
+        chosen.rate, chosen.busy, chosen.patience, tmpfs=chosen.tmpfs, only=tuple(chosen.only)
+    )
     machine = measure.machine()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:

@@ -169,11 +169,14 @@ def _full(world: World) -> Outcome:
     ballast = world.snippets.parent / "ballast"
 
     def fill() -> Callable[[], None]:
+        # Older snippets would make room.
+        for snippet in world.snippets.iterdir():
+            shutil.rmtree(snippet)
         free = shutil.disk_usage(world.snippets).free
         ballast.write_bytes(bytes(max(0, free - _MARGIN_MB * 1_000_000)))
         return ballast.unlink
 
-    return _disk(world, fill, "removes its oldest snippets, then WARN with the reason; writes the next")
+    return _disk(world, fill, "WARN with the reason once no older snippet can make room; writes the next")
 
 
 def _not_small(world: World) -> str:

@@ -75,16 +75,20 @@ class CloudStream:
 
         Called where the subscription's callbacks are, or when nothing spins any more.
         """
-        self._count_left()
-        self._node.destroy_subscription(self.subscription)
-        if self.transforms is not None:
-            self.transforms.close()
-        self.worker.stop()
+        try:
+            self._count_left()
+            self._node.destroy_subscription(self.subscription)
+            if self.transforms is not None:
+                self.transforms.close()
+        finally:
+            # A worker that is left would keep the process from ending.
+            self.worker.stop()
 
     def _count_left(self) -> None:
         """Count the clouds that have arrived and that nobody will look at."""
-        with self.subscription.handle as handle:
-            while (taken := handle.take_message(self.subscription.msg_type, True)) is not None:
+        subscription = self.subscription
+        with subscription.handle:
+            while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
                 self._missing.arrived(taken[1])
                 self._counters.count_received()
                 self._counters.count_dropped(DropReason.DEACTIVATED)

@@ -13,8 +13,8 @@ _DROPS: Mapping[DropReason, str] = MappingProxyType(
         DropReason.MALFORMED: "they contradict themselves or the field mapping, or name no frame",
         DropReason.INFERENCE_ERROR: "the model refused them or failed",
         DropReason.DEACTIVATED: "they waited when the node was deactivated",
-        DropReason.LOST_IN_TRANSPORT: "they never reached the node: lost on the way, or replaced by newer ones in "
-        "the middleware's queue",
+        DropReason.LOST_IN_TRANSPORT: "they never reached the node: lost on the way, or replaced by newer "
+        "ones in the middleware's queue",
         DropReason.MISSING_TF: "a transform for their past sweeps is not known (on_missing_tf: drop)",
         DropReason.LATE_TF: "a transform for their past sweeps did not come in time (on_missing_tf: drop)",
     }

@@ -124,13 +124,15 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop and free everything, in whatever state the node is."""
-        self._slow_services.stop()
-        self._diagnostics.close()
-        self._unsubscribe()
-        self._release()
-        self._slow_services.close()
-        self._provenance_publisher.close()
-        logging_bridge.disconnect(self._log_handler)
+        # All of it, whatever one of them raises: a thread that is left keeps the process from ending.
+        with ExitStack() as steps:
+            steps.callback(logging_bridge.disconnect, self._log_handler)
+            steps.callback(self._provenance_publisher.close)
+            steps.callback(self._slow_services.close)
+            steps.callback(self._release)
+            steps.callback(self._unsubscribe)
+            steps.callback(self._diagnostics.close)
+            self._slow_services.stop()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition(self._configure_or_say_why)
