@@ -14,7 +14,7 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 COLCON_PATHS := --base-paths src --paths interfaces/*/
 SOURCES := $(shell find src interfaces launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*/build/*' -not -path '*.egg-info/*' 2>/dev/null)
 
-.PHONY: demo test shell build setup lint unit-test system-test bench references clean help
+.PHONY: demo test shell build setup lint unit-test system-test bench faults references clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ system-test: build ## launch the node, replay bags, run the README's commands
 bench: build ## benchmarks as ratios in one run, results as JSON
 	$(WITH_ENV) python -m pip install --quiet -r benchmarks/requirements.txt
 	$(WITH_ENV) python benchmarks/bench.py --output benchmarks/results
+
+faults: build ## plant defects in the demo model, verify each, write docs/fault_catalogue.md
+	$(WITH_ENV) python tools/fault_catalogue.py
 
 references: build ## write the generated documents in docs/
 	$(WITH_ENV) python tools/config_reference.py

@@ -11,7 +11,9 @@ import pytest
 from conftest import ROOT
 
 from awml_deploy_core.artifacts import ModelBundle
+from awml_deploy_core.cli.main import main
 from awml_deploy_core.errors import ArtifactError
+from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import sha256_file
 from awml_deploy_core.runner.pipelines import open_pipeline
 from awml_deploy_lab.evaluation.held_out import held_out_frames
@@ -22,7 +24,7 @@ SIZE_LIMIT = 16 * 2**20
 
 
 def test_there_are_models_and_they_are_small() -> None:
-    assert "centerpoint_demo" in [folder.name for folder in MODELS]
+    assert [folder.name for folder in MODELS] == ["centerpoint_base", "centerpoint_demo"]
     size = sum(path.stat().st_size for path in (ROOT / "models").rglob("*") if path.is_file())
     assert size < SIZE_LIMIT
 
@@ -32,12 +34,27 @@ def test_the_card_is_that_of_the_files(folder: Path) -> None:
     assert (folder / CARD).read_text(encoding="utf-8") == card_of(folder)
 
 
-@pytest.mark.parametrize("folder", MODELS, ids=[folder.name for folder in MODELS])
-def test_the_bundle_was_exported_from_the_checkpoint(folder: Path) -> None:
+def test_the_bundle_was_exported_from_the_checkpoint() -> None:
+    folder = ROOT / "models" / "centerpoint_demo"
     manifest = ModelBundle.open(folder / "bundle").manifest
     assert manifest is not None
     assert manifest.provenance.checkpoint is not None
     assert manifest.provenance.checkpoint.sha256 == sha256_file(folder / "checkpoint.pth")
+
+
+def test_the_base_model_is_exported_by_its_configuration_and_detects(tmp_path: Path) -> None:
+    config = ROOT / "config" / "centerpoint" / "base.deploy.yaml"
+    assert main(["export", str(config), "--set", f"work_dir={tmp_path}"]) == ExitCode.PASSED
+    _, frame, sweep = next(iter(held_out_frames(1, past_sweeps=1)))
+    with open_pipeline(tmp_path / "bundle", "onnxruntime", "cpu") as pipeline:
+        found = pipeline.infer(frame).output
+    close = np.linalg.norm(sweep.ground_truth.boxes.centers[:, :2], axis=1) < 25.0
+    seen = close & (sweep.ground_truth.num_points > 100)
+    distances = np.linalg.norm(
+        sweep.ground_truth.boxes.centers[seen, None, :2] - found.centers[None, :, :2], axis=2
+    )
+    assert seen.sum() > 3
+    assert (distances.min(axis=1) < 1.0).mean() > 0.7
 
 
 def test_another_graph_or_other_weights_are_found_out(tmp_path: Path) -> None:

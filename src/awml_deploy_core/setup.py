@@ -8,7 +8,7 @@ setup(
     description="Model-agnostic deployment of trained detectors",
     license="Apache-2.0",
     packages=find_packages(exclude=["test", "test.*"]),
-    package_data={PACKAGE: ["py.typed"]},
+    package_data={PACKAGE: ["py.typed", "runtime/cuda/*.cu"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -26,6 +26,8 @@ setup(
     extras_require={
         "onnxruntime": ["onnxruntime>=1.17"],
         "export": ["onnx>=1.16", "onnxscript>=0.3", "onnxslim>=0.1.40", "torch>=2.5"],
+        # Memory of the GPU, and kernels; needs NVIDIA's driver.
+        "cuda": ["cuda-bindings>=12", "nvidia-cuda-nvrtc>=13"],
         # TensorRT itself comes from NVIDIA, or as the tensorrt-rtx-cu13 wheels.
         "tensorrt": ["cuda-bindings>=12", "onnx>=1.16", "onnxruntime>=1.17"],
         "pictures": ["matplotlib>=3.7"],

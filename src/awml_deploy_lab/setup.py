@@ -26,6 +26,7 @@ setup(
     ],
     extras_require={
         "bags": ["rosbags>=0.11"],
+        "faults": ["onnx>=1.16", "onnxruntime>=1.17", "pyyaml>=6"],
         "train": ["matplotlib>=3.7"],
         "test": ["hypothesis", "pytest<9"],
     },

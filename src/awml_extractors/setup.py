@@ -8,7 +8,7 @@ setup(
     description="Model families for awml_deploy_core",
     license="Apache-2.0",
     packages=find_packages(exclude=["test", "test.*"]),
-    package_data={PACKAGE: ["py.typed"]},
+    package_data={PACKAGE: ["py.typed", "centerpoint/device/kernels/*.cu*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -24,6 +24,8 @@ setup(
         "typing_extensions>=4.5",
     ],
     extras_require={
+        # The frame on the GPU.
+        "cuda": ["awml_deploy_core[cuda]"],
         "bags": ["rosbags>=0.11"],
         "images": ["pillow>=9.1"],
         "train": ["torch>=2.5"],

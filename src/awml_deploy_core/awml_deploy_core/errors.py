@@ -75,6 +75,14 @@ class DeviceError(AwmlDeployError):
     """A device specification is invalid or names a device that does not exist."""
 
 
+class DeviceLostError(AwmlDeployError):
+    """The GPU's context is broken: nothing runs on it until the process is restarted."""
+
+
+class KernelCompileError(AwmlDeployError):
+    """CUDA source does not compile."""
+
+
 class TensorMismatchError(AwmlDeployError):
     """A tensor's name, dtype or shape differs from its specification."""
 

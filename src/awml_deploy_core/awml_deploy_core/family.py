@@ -155,6 +155,8 @@ class Probe:
     classifier, a Classification."""
     expected_inputs: Mapping[str, Mapping[str, npt.NDArray[Any]]] = field(default_factory=dict)
     """What components must be fed with, by component and tensor; those not named are not checked."""
+    channels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What the channels of a tensor of ``expected_inputs`` are called, for messages."""
 
 
 @runtime_checkable

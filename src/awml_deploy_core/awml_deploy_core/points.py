@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from awml_deploy_core.errors import PointCloudError
+
+
+class CloudIdentity:
+    """Says of two columns that they hold the same points, wherever these are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +28,8 @@ class PointColumns:
     z: npt.NDArray[Any]
     intensity: npt.NDArray[Any] | None = None
     """Raw return intensity, 0 to 255."""
+    identity: CloudIdentity = field(default_factory=CloudIdentity, repr=False)
+    """A copy of a cloud keeps it, so that a device that has the cloud need not be sent it again."""
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "z", "intensity"):

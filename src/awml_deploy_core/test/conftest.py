@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points as installed_entry_points
 from pathlib import Path
@@ -11,6 +12,9 @@ from toy_family import ToyFamily, write_checkpoint, write_clouds
 
 from awml_deploy_core.components import ComponentSpec, DynamicAxis, ExportableComponent, TensorSpec
 from awml_deploy_core.config import LoadedConfig, load_mapping
+from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.errors import BackendUnavailableError, MissingDependencyError
+from awml_deploy_core.runtime.cuda import CudaContext
 
 DEFAULT_ASSETS = Path(__file__).resolve().parents[4] / "shared" / "assets"
 
@@ -168,3 +172,14 @@ def loaded(tmp_path: Path, toy: ToyFamily, clouds: Path) -> LoadedConfig:
         "verification": {"samples": [str(clouds)]},
     }
     return load_mapping(content, tmp_path)
+
+
+@pytest.fixture
+def gpu() -> Iterator[CudaContext]:
+    """The first GPU; without one the test is skipped with the reason."""
+    try:
+        context = CudaContext(DeviceSpec("cuda"))
+    except (BackendUnavailableError, MissingDependencyError) as error:
+        pytest.skip(f"needs a GPU: {error}")
+    yield context
+    context.close()

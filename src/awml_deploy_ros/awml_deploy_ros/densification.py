@@ -199,4 +199,5 @@ def _copied(columns: PointColumns) -> PointColumns:
         copied(columns.y),
         copied(columns.z),
         copied(columns.intensity),  # type: ignore[arg-type]
+        columns.identity,
     )

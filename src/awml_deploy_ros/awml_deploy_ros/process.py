@@ -18,7 +18,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
-from awml_deploy_core.errors import AwmlDeployError, ParameterError
+from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ParameterError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_ros import signals
 from awml_deploy_ros.domains import MAX_DOMAIN_ID
@@ -111,7 +111,7 @@ def _report(error: BaseException | None) -> ExitCode:
         return ExitCode.PASSED
     if isinstance(error, AwmlDeployError):
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return ExitCode.BAD_INPUT
+        return ExitCode.ERROR if isinstance(error, DeviceLostError) else ExitCode.BAD_INPUT
     traceback.print_exception(type(error), error, error.__traceback__)
     return ExitCode.ERROR
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.errors import AwmlDeployError, ImageError, PointCloudError
+from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ImageError, PointCloudError
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, StageLatencies
 from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud
@@ -99,6 +99,10 @@ class InferenceWorker:
             self._drop(DropReason.MALFORMED, error)
         except MissingTransformError as error:
             self._drop(DropReason(error.missing.value), error)
+        except DeviceLostError as error:
+            self._drop(DropReason.INFERENCE_ERROR, error)
+            # No later frame can succeed: the process has to end, so that launch starts another.
+            raise
         except AwmlDeployError as error:
             self._drop(DropReason.INFERENCE_ERROR, error)
         else:

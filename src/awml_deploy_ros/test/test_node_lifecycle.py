@@ -14,6 +14,7 @@ from lifecycle_msgs.msg import Transition
 from processes import TIMEOUT_S
 from visualization_msgs.msg import MarkerArray
 
+from awml_deploy_core.errors import DeviceLostError
 from awml_deploy_ros.diagnostic_keys import PROCESSING_KEYS
 
 pytestmark = pytest.mark.usefixtures("ros_for_all")
@@ -132,6 +133,17 @@ def test_bad_clouds_are_counted_and_reported_and_the_node_goes_on() -> None:
         age = float(values["last_error_age_s"])
         assert wait_until(lambda: float(_values(diagnostics[-1])["last_error_age_s"]) > age)
         assert h.state() == STATES["active"]
+
+
+def test_a_gpu_that_is_lost_stops_the_process() -> None:
+    with Harness() as h:
+        h.configure()
+        h.activate()
+        h.models.state.failure = DeviceLostError("cuda:0", "is lost")
+        h.publisher.publish(cloud_of(POINTS))
+        assert wait_until(lambda: h.node.fatal.stop.is_set())
+        assert isinstance(h.node.fatal.error, DeviceLostError)
+        assert h.node.ledger.counters.snapshot().dropped["inference_error"] == 1
 
 
 def test_a_cloud_without_a_frame_is_malformed() -> None:

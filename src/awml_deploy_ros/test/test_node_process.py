@@ -59,10 +59,17 @@ def test_without_autostart_the_node_waits(ros) -> None:
 
 
 def test_a_bug_ends_the_node_loudly() -> None:
-    with Process(NODE, "--ros-args", *MODEL, *AUTOSTART, FAKE_FAILURE="1") as process:
+    with Process(NODE, "--ros-args", *MODEL, *AUTOSTART, FAKE_FAILURE="bug") as process:
         assert process.finish() == ExitCode.ERROR
     assert "ZeroDivisionError: a bug" in process.output
     assert "Traceback" in process.output
+
+
+def test_a_lost_gpu_ends_the_node_so_that_launch_can_start_another() -> None:
+    with Process(NODE, "--ros-args", *MODEL, *AUTOSTART, FAKE_FAILURE="lost") as process:
+        assert process.finish() == ExitCode.ERROR
+    assert "DeviceLostError: cuda:0: is lost. Restart the process." in process.output
+    assert "Traceback" not in process.output
 
 
 def test_wrong_parameters_are_one_typed_error() -> None:

@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from awml_deploy_core.device import DeviceSpec
+from awml_deploy_core.errors import BackendUnavailableError, MissingDependencyError
+from awml_deploy_core.runtime.cuda import CudaContext
 
 DEFAULT_ASSETS = Path(__file__).resolve().parents[4] / "shared" / "assets"
 
@@ -26,3 +31,14 @@ def photographs() -> tuple[Path, ...]:
         pytest.skip("no photographs: scikit-image is not installed")
     names = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
     return tuple(Path(spec.origin).parent / "data" / name for name in names)
+
+
+@pytest.fixture
+def gpu() -> Iterator[CudaContext]:
+    """The first GPU; without one the test is skipped with the reason."""
+    try:
+        context = CudaContext(DeviceSpec("cuda"))
+    except (BackendUnavailableError, MissingDependencyError) as error:
+        pytest.skip(f"needs a GPU: {error}")
+    yield context
+    context.close()

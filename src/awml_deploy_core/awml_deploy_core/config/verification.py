@@ -141,7 +141,8 @@ class VerificationSection(Section):
     """Further scenarios by `export.mode`."""
     levels: tuple[Level, ...] = ("probe", "component", "chain", "boxes")
     """What is checked: `probe` decodes boxes at known places, `component` feeds each component with the
-    reference's inputs, `chain` lets each backend use its own tensors, `boxes` matches what is decoded."""
+    reference's inputs, once with noise on all of them, `chain` lets each backend use its own tensors and
+    repeats the first sample, `boxes` matches what is decoded."""
     bisect: bool = True
     """Whether a component that fails alone is searched for its first diverging internal tensor."""
     tolerances: dict[Precision, PrecisionTolerance] = Field(default_factory=dict)

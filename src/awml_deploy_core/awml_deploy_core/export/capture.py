@@ -11,7 +11,7 @@ from awml_deploy_core.components import ComponentSpec, ExportableComponent, Tens
 from awml_deploy_core.errors import ExportError
 from awml_deploy_core.export.options import OnnxExportOptions
 from awml_deploy_core.interrupts import interrupts_kept
-from awml_deploy_core.runtime.pytorch_backend import MODULE_ERRORS
+from awml_deploy_core.runtime.pytorch_session import MODULE_ERRORS
 
 if TYPE_CHECKING:
     import onnx

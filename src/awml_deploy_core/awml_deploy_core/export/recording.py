@@ -7,7 +7,7 @@ from pathlib import Path
 from awml_deploy_core.artifacts.references import Reference, known_inputs, write_reference
 from awml_deploy_core.components import ExportableComponent
 from awml_deploy_core.device import CPU, DeviceSpec
-from awml_deploy_core.runtime.pytorch_backend import PytorchSession
+from awml_deploy_core.runtime.pytorch_session import PytorchSession
 from awml_deploy_core.runtime.session import SessionOptions
 
 

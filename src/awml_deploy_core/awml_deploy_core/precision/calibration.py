@@ -19,7 +19,7 @@ from awml_deploy_core.family import Sample
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress
-from awml_deploy_core.runtime.onnxruntime_backend import native_errors
+from awml_deploy_core.runtime.onnxruntime_session import native_errors
 
 if TYPE_CHECKING:
     import onnx

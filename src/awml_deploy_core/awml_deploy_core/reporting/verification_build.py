@@ -133,6 +133,7 @@ def _bisection_record(found: Bisection) -> BisectionRecord:
         output=divergence.output if divergence else None,
         statistics=divergence.comparison.details() if divergence else {},
         changed_weights=found.changed_weights,
+        changed_nodes=found.changed_nodes,
     )
 
 

@@ -80,6 +80,8 @@ class BisectionRecord(Record):
     statistics: Mapping[str, Any] = Field(default_factory=dict)
     """Of that tensor."""
     changed_weights: tuple[str, ...] = ()
+    changed_nodes: tuple[str, ...] = ()
+    """How operators differ, one clause each."""
 
 
 class ScenarioRecord(Record):

@@ -44,17 +44,17 @@ class BundleBisector:
                 with tempfile.TemporaryDirectory() as folder:
                     reference = self._export(component, Path(folder))
                     found = bisect_file(component, file, reference, values, tolerances)
-                if found.divergence or found.changed_weights:
+                if found.divergence or found.changed_weights or found.changed_nodes:
                     return found
             ends = [end for end in (scenario.test, scenario.reference) if end.backend == ONNXRUNTIME]
             if not ends:
                 return found or Bisection(
-                    component, "nothing", 0, None, (), "neither side runs the file in ONNX Runtime"
+                    component, "nothing", 0, None, note="neither side runs the file in ONNX Runtime"
                 )
             provider = _PROVIDERS[ends[0].device.kind]
             return bisect_execution(component, file, provider, values, tolerances)
         except AwmlDeployError as error:
-            return Bisection(component, "nothing", 0, None, (), f"the search ended: {error}")
+            return Bisection(component, "nothing", 0, None, note=f"the search ended: {error}")
 
     def _export(self, component: str, folder: Path) -> Path:
         family, config = self.bundle.family, self.bundle.config

@@ -34,8 +34,10 @@ from awml_deploy_core.verification import (
 )
 from awml_deploy_core.verification.bundle_checks import bundle_checks, recorded_precision
 from awml_deploy_core.verification.comparators import compare_results
+from awml_deploy_core.verification.half_range import half_range_problem
 from awml_deploy_core.verification.orchestrator import session_precision
 from awml_deploy_core.verification.probing import PROBE, Decoder, run_probes
+from awml_deploy_core.verification.sample_checks import Arrays
 from awml_deploy_core.verification.tolerances import coarsest
 
 EndpointOpener = Callable[[Endpoint], InferencePipeline[Any, Any]]
@@ -79,10 +81,17 @@ class BundleVerifier:
             frozenset(section.levels),
             self._precision_of,
             partial(compare_results, family=self.bundle.family),
+            names_are_fixed=not self.bundle.is_foreign,
+            half_range=self._half_range if importlib.util.find_spec("onnx") else None,
             bisect=BundleBisector(self.bundle, self.checkpoint, options) if section.bisect else None,
         )
         orchestrator = VerificationOrchestrator(self.open_endpoint, settings, self.progress)
         return orchestrator.run(scenarios, samples).with_checks(checks), seconds
+
+    def _half_range(self, component: str, inputs: Arrays) -> str:
+        (spec,) = (spec for spec in self.bundle.specs if spec.name == component)
+        values = [inputs[tensor.name] for tensor in spec.inputs]
+        return half_range_problem(self.bundle.onnx_path(component), values)
 
     def _precision_of(self, endpoint: Endpoint, pipeline: InferencePipeline[Any, Any]) -> Precision:
         """What the sessions say, and for those that run the bundle's files what its manifest says."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
 from awml_deploy_core.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from awml_deploy_core.runtime.session import Session
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,24 @@ def bind(
             "one it was exported with.",
         )
     return Binding(_names(inputs), _names(kept), not by_name)
+
+
+def name_problem(session: Session) -> str | None:
+    """How an open graph names its tensors otherwise than its component, or None if it does not."""
+    binding, spec = getattr(session, "binding", None), session.spec
+    if not isinstance(binding, Binding) or not binding.by_index:
+        return None
+    pairs = [
+        (f"{kind} {name}", tensor.name)
+        for kind, names, tensors in (
+            ("input", binding.inputs, spec.inputs),
+            ("output", binding.outputs, spec.outputs),
+        )
+        for name, tensor in zip(names, tensors, strict=True)
+        if name != tensor.name
+    ]
+    texts = ", ".join(f"{found} is called {wanted} in the component" for found, wanted in pairs)
+    return f"{texts}: the file was changed after its export, and what binds tensors by name cannot run it"
 
 
 def _names(tensors: Sequence[GraphTensor] | Sequence[TensorSpec]) -> tuple[str, ...]:

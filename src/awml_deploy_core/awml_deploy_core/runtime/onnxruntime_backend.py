@@ -6,31 +6,22 @@ import io
 import logging
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, InferenceError, ParameterError
+from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, ParameterError
 from awml_deploy_core.runtime.binding import Binding, GraphTensor, bind
+from awml_deploy_core.runtime.cuda.context import CudaContext
+from awml_deploy_core.runtime.cuda.driver import cuda_python_problem
 from awml_deploy_core.runtime.cuda_driver import cuda_device_count
-from awml_deploy_core.runtime.session import (
-    Availability,
-    SessionOptions,
-    SessionSource,
-    Tensors,
-    check_inputs,
-    check_outputs,
-)
-
-NAME = "onnxruntime"
+from awml_deploy_core.runtime.onnxruntime_cuda import OnnxRuntimeCudaSession
+from awml_deploy_core.runtime.onnxruntime_session import NAME, OnnxRuntimeSession, native_errors
+from awml_deploy_core.runtime.session import Availability, SessionOptions, SessionSource
 
 _LOG = logging.getLogger(__name__)
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_OPTIONS = ("provider_options", "capturable")
 _LOG_FATAL = 4
 """Errors come as exceptions; ONNX Runtime would also print them."""
 _LIBRARIES_HINT = (
@@ -44,7 +35,9 @@ class OnnxRuntimeBackend:
     """Runs ONNX files with ONNX Runtime.
 
     ``SessionOptions.extra["onnxruntime"]`` may hold ``provider_options``: options of the
-    execution provider that override this backend's choice, in ONNX Runtime's own words.
+    execution provider that override this backend's choice, in ONNX Runtime's own words; and
+    ``capturable``: whether a CUDA graph may hold the session's work (off by default, because ONNX
+    Runtime promises it only for graphs that it captures itself).
     """
 
     @property
@@ -95,80 +88,41 @@ class OnnxRuntimeBackend:
                 expected=f"the ONNX file of component {source.spec.name}",
                 hint="Export the model first.",
             )
-        native = _load(source.onnx_path, device, options)
-        binding = bind(
-            source.spec,
-            [_graph_tensor(value) for value in native.get_inputs()],
-            [_graph_tensor(value) for value in native.get_outputs()],
-            source.onnx_path,
-        )
-        if binding.by_index:
-            _LOG.warning(
-                "%s: tensor names differ from component %s, bound by index: %s -> %s",
-                source.onnx_path,
-                source.spec.name,
-                ", ".join(binding.inputs),
-                ", ".join(binding.outputs),
-            )
-        return OnnxRuntimeSession(source.spec, device, native, binding)
-
-
-class OnnxRuntimeSession:
-    """One ONNX graph loaded in ONNX Runtime."""
-
-    def __init__(self, spec: ComponentSpec, device: DeviceSpec, native: Any, binding: Binding) -> None:
-        self._spec = spec
-        self._device = device
-        self._native: Any | None = native
-        self._binding = binding
-
-    @property
-    def spec(self) -> ComponentSpec:
-        return self._spec
-
-    @property
-    def backend(self) -> str:
-        return NAME
-
-    @property
-    def device(self) -> DeviceSpec:
-        return self._device
-
-    @property
-    def binding(self) -> Binding:
-        """How the graph's tensors were matched to the spec."""
-        return self._binding
-
-    def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
-        """Run the component on host arrays keyed by the spec's tensor names.
-
-        Raises:
-            TensorMismatchError: An input contradicts the spec.
-            InferenceError: The session is closed, ONNX Runtime failed, or an output contradicts
-                the spec.
-        """
-        if self._native is None:
-            raise InferenceError(f"component {self._spec.name}", "its session is closed")
-        check_inputs(self._spec, inputs)
-        feed = {
-            name: np.ascontiguousarray(inputs[tensor.name], np.dtype(tensor.dtype))
-            for name, tensor in zip(self._binding.inputs, self._spec.inputs, strict=True)
-        }
-        failures: tuple[type[Exception], ...] = (*native_errors(), RuntimeError, ValueError)
+        if device.kind == "cpu" or cuda_python_problem():
+            native = _load(source.onnx_path, device, options, stream=None)
+            return OnnxRuntimeSession(source.spec, device, native, _bind(source, native))
+        context = CudaContext(device)
         try:
-            values = self._native.run(list(self._binding.outputs), feed)
-        except failures as error:
-            raise InferenceError(
-                f"component {self._spec.name}", f"{NAME} on {self._device} failed", got=error
-            ) from error
-        return check_outputs(self._spec, values)
-
-    def close(self) -> None:
-        """Release the graph and its memory. Calling it twice is allowed."""
-        self._native = None
+            native = _load(source.onnx_path, device, options, stream=context.stream)
+            capturable = bool(options.extra.get(NAME, {}).get("capturable", False))
+            return OnnxRuntimeCudaSession(
+                source.spec, context, native, _bind(source, native), capturable=capturable
+            )
+        except BaseException:
+            context.close()
+            raise
 
 
-def _load(path: Path, device: DeviceSpec, options: SessionOptions) -> Any:
+def _bind(source: SessionSource, native: Any) -> Binding:
+    path = source.onnx_path or Path()
+    binding = bind(
+        source.spec,
+        [_graph_tensor(value) for value in native.get_inputs()],
+        [_graph_tensor(value) for value in native.get_outputs()],
+        path,
+    )
+    if binding.by_index:
+        _LOG.warning(
+            "%s: tensor names differ from component %s, bound by index: %s -> %s",
+            path,
+            source.spec.name,
+            ", ".join(binding.inputs),
+            ", ".join(binding.outputs),
+        )
+    return binding
+
+
+def _load(path: Path, device: DeviceSpec, options: SessionOptions, stream: int | None) -> Any:
     import onnxruntime
 
     provider = _PROVIDERS[device.kind]
@@ -186,7 +140,7 @@ def _load(path: Path, device: DeviceSpec, options: SessionOptions) -> Any:
         native = onnxruntime.InferenceSession(
             str(path),
             native_options,
-            providers=[(provider, _provider_options(device, options))],
+            providers=[(provider, _provider_options(device, options, stream))],
             enable_fallback=0,
         )
     except native_errors() as error:
@@ -225,30 +179,25 @@ def _preload_cuda_libraries() -> None:
         _LOG.warning("%s", line)
 
 
-def _provider_options(device: DeviceSpec, options: SessionOptions) -> dict[str, Any]:
+def _provider_options(device: DeviceSpec, options: SessionOptions, stream: int | None) -> dict[str, Any]:
     extra: Mapping[str, Any] = options.extra.get(NAME, {})
-    if unknown := sorted(set(extra) - {"provider_options"}):
+    if unknown := sorted(set(extra) - set(_OPTIONS)):
         raise ParameterError(
-            f"extra.{NAME}", "unknown option", got=", ".join(unknown), expected="provider_options"
+            f"extra.{NAME}",
+            "unknown option",
+            got=", ".join(unknown),
+            expected=" or ".join(sorted(_OPTIONS)),
         )
     chosen: dict[str, Any] = {}
     if device.kind == "cuda":
         chosen["device_id"] = str(device.index)
+        if stream is not None:
+            chosen["user_compute_stream"] = str(stream)
         if options.deterministic:
             # The default search times algorithms and TF32 rounds: both change figures between runs
             # or machines.
             chosen |= {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
     return chosen | dict(extra.get("provider_options", {}))
-
-
-@cache
-def native_errors() -> tuple[type[Exception], ...]:
-    """The exceptions ONNX Runtime defines; they share no base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    return tuple(
-        value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)
-    )
 
 
 def _graph_tensor(value: Any) -> GraphTensor:

@@ -14,10 +14,11 @@ from awml_deploy_core.errors import (
     MissingDependencyError,
     ParameterError,
 )
+from awml_deploy_core.runtime.cuda.context import CudaContext
+from awml_deploy_core.runtime.cuda.driver import INSTALL, cuda_python_problem
 from awml_deploy_core.runtime.cuda_driver import cuda_device, cuda_device_count, has_cuda_driver
 from awml_deploy_core.runtime.session import Availability, SessionOptions, SessionSource
 from awml_deploy_core.runtime.trt.cache import EngineCache
-from awml_deploy_core.runtime.trt.device import INSTALL, CudaPythonMemory, cuda_python_problem
 from awml_deploy_core.runtime.trt.key import Environment
 from awml_deploy_core.runtime.trt.library import Messages, TensorRTLibrary, find_library
 from awml_deploy_core.runtime.trt.selection import select_engine
@@ -104,7 +105,7 @@ class TensorRTBackend:
         cache = EngineCache(folder)
         here = Environment.of(library, cuda_device(device.index))
         record = select_engine(cache, source.spec.name, path, here, chosen["precision"])
-        memory = CudaPythonMemory(device)
+        memory = CudaContext(device)
         try:
             loaded = load_engine(
                 library, cache.load(record), record.path, host_code=record.key.target.version_compatible

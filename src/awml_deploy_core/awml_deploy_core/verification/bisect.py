@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.verification.onnx_graph import (
     GraphRun,
+    changed_nodes,
     changed_weights,
     load_graph,
     run_tensors,
@@ -69,6 +70,8 @@ class Bisection:
     divergence: Divergence | None
     changed_weights: tuple[str, ...] = ()
     """Weights whose values differ between the files."""
+    changed_nodes: tuple[str, ...] = ()
+    """How operators differ between the files, one clause each."""
     note: str = ""
     """What else there is to say, e.g. why nothing was found."""
 
@@ -77,10 +80,14 @@ class Bisection:
         parts = []
         if self.divergence:
             parts.append(f"first diverging tensor: {self.divergence}")
-        if self.changed_weights:
-            named = ", ".join(self.changed_weights[:_MOST_NAMED])
-            more = len(self.changed_weights) - _MOST_NAMED
-            parts.append(f"changed weights: {named}" + (f" and {more} more" if more > 0 else ""))
+        for what, changes in (
+            ("changed weights", self.changed_weights),
+            ("changed operators", self.changed_nodes),
+        ):
+            if changes:
+                more = len(changes) - _MOST_NAMED
+                suffix = f" and {more} more" if more > 0 else ""
+                parts.append(f"{what}: {', '.join(changes[:_MOST_NAMED])}{suffix}")
         parts += [self.note] if self.note else []
         return f"{self.component} against {self.against}: " + "; ".join(parts or ["nothing differs"])
 
@@ -105,7 +112,7 @@ def bisect_file(
         ArtifactError, InferenceError, MissingDependencyError: A graph cannot be read or run.
     """
     models = load_graph(file), load_graph(reference)
-    weights = changed_weights(*models)
+    weights, nodes = changed_weights(*models), changed_nodes(*models)
     compared, divergence = _search(
         GraphRun(file), GraphRun(reference), models, inputs, TensorComparator(_own(tolerances))
     )
@@ -113,9 +120,9 @@ def bisect_file(
     if len(models[0].graph.node) != len(models[1].graph.node):
         counts = " and ".join(str(len(model.graph.node)) for model in models)
         note = f"the graphs have {counts} nodes, so only tensors of the same name were compared"
-    elif divergence is None and not weights:
+    elif divergence is None and not weights and not nodes:
         note = "the file is the one that the trained model gives"
-    return Bisection(component, "its graph exported again", compared, divergence, weights, note)
+    return Bisection(component, "its graph exported again", compared, divergence, weights, nodes, note)
 
 
 def bisect_execution(
@@ -151,7 +158,7 @@ def bisect_execution(
             f"{provider} computes every tensor of the file as the unoptimised CPU does: either the file is "
             "not what the reference runs, or only fused operators differ"
         )
-    return Bisection(component, "its own graph, unoptimised on the CPU", compared, divergence, (), note)
+    return Bisection(component, "its own graph, unoptimised on the CPU", compared, divergence, note=note)
 
 
 def _own(tolerances: Tolerances) -> Tolerances:
@@ -173,7 +180,7 @@ def _search(
         name: index for index, node in enumerate(nodes) for name in node.output if name and name in known
     }
     compared = 0
-    for names in _parts(models[0], list(places)):
+    for names in parts_within_budget(models[0], list(places)):
         expected = run_tensors(reference, models[1], names, inputs)
         actual = run_tensors(test, models[0], names, inputs)
         for name in names:
@@ -192,7 +199,7 @@ def _is_numeric(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
 
 
-def _parts(model: onnx.ModelProto, names: Sequence[str]) -> Iterator[list[str]]:
+def parts_within_budget(model: onnx.ModelProto, names: Sequence[str]) -> Iterator[list[str]]:
     """Names in order, in parts whose tensors fit the budget."""
     sizes = tensor_sizes(model)
     part: list[str] = []

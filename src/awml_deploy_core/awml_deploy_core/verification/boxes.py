@@ -25,6 +25,8 @@ CandidatesOf = Callable[[], tuple[Candidates, Candidates] | None]
 
 LIMITED = ("position", "size", "yaw", "velocity", "score")
 _SIDES = ("reference", "test")
+_MOST_EXPLAINED = 200
+"""Boxes without a partner whose reasons are looked for."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,11 @@ class DetectionsComparator:
             *((TEST, i) for i in matching.lone_test),
             *apart,
         ]
+        largest = max(map(len, boxes))
+        tolerated = max(1, int(self.limits.max_borderline * largest)) + self.limits.max_unmatched
+        if len(lone) > max(_MOST_EXPLAINED, 4 * tolerated):
+            # So many fail whatever the reason of each is, and each reason costs a look at all boxes.
+            return {}, {}
         candidates = ask() if lone else None
         if candidates is None:
             return {}, {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,10 @@ from awml_deploy_core.errors import ArtifactError, InferenceError, MissingDepend
 
 if TYPE_CHECKING:
     import onnx
+
+
+_MOST_SHOWN = 60
+"""Characters of an attribute's value."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,50 @@ def changed_weights(file: onnx.ModelProto, reference: onnx.ModelProto) -> tuple[
         if not same_form or values[0].tobytes() != values[1].tobytes():
             changed.append(tensor.name)
     return tuple(changed)
+
+
+def changed_nodes(file: onnx.ModelProto, reference: onnx.ModelProto) -> tuple[str, ...]:
+    """How operators differ, one clause each, in the order of the file.
+
+    Nodes are paired by their first output. Nothing is said of graphs that share less than half of
+    these names: another exporter wrote them.
+    """
+    own, others = ({node.output[0]: node for node in model.graph.node} for model in (file, reference))
+    shared = own.keys() & others.keys()
+    if 2 * len(shared) < max(len(own), len(others)):
+        return ()
+    clauses = []
+    for name, node in own.items():
+        if name not in others:
+            clauses.append(f"{_label(node)} is only in the file")
+            continue
+        other = others[name]
+        if node.op_type != other.op_type:
+            clauses.append(f"{name} is made by {node.op_type}, not by {other.op_type}")
+        elif list(node.input) != list(other.input):
+            pairs = [pair for pair in zip_longest(node.input, other.input) if pair[0] != pair[1]]
+            taken, wanted_inputs = (", ".join(str(pair[side]) for pair in pairs) for side in (0, 1))
+            clauses.append(f"{_label(node)} takes {taken}, not {wanted_inputs}")
+        values, wanted = _attributes(node), _attributes(other)
+        clauses += [
+            f"{key} of {_label(node)} is {values.get(key)}, not {wanted.get(key)}"
+            for key in sorted(values.keys() | wanted.keys())
+            if node.op_type == other.op_type and values.get(key) != wanted.get(key)
+        ]
+    clauses += [
+        f"{_label(node)} is missing in the file" for name, node in others.items() if name not in own
+    ]
+    return tuple(clauses)
+
+
+def _label(node: onnx.NodeProto) -> str:
+    return f"{node.op_type} {node.name}" if node.name else f"{node.op_type} of {node.output[0]}"
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, str]:
+    from onnx import helper
+
+    return {item.name: str(helper.get_attribute_value(item))[:_MOST_SHOWN] for item in node.attribute}
 
 
 def load_graph(path: Path) -> onnx.ModelProto:

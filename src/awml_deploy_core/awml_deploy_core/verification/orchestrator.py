@@ -6,7 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from awml_deploy_core.config.verification import Level, Precision
@@ -14,8 +15,11 @@ from awml_deploy_core.errors import AwmlDeployError, BackendUnavailableError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
+from awml_deploy_core.runtime.binding import name_problem
 from awml_deploy_core.verification.bisect import Bisection
 from awml_deploy_core.verification.boxes import DetectionsComparator
+from awml_deploy_core.verification.bundle_checks import BUNDLE
+from awml_deploy_core.verification.closing_checks import ClosingChecks, RangeCheck
 from awml_deploy_core.verification.level_clock import LevelClock
 from awml_deploy_core.verification.results import ScenarioResult, VerificationResult
 from awml_deploy_core.verification.sample_checks import (
@@ -60,6 +64,11 @@ class VerificationSettings:
     """Precision of the artifacts that a pipeline runs."""
     output: Callable[[Tolerances], OutputComparator] = _compare_boxes
     """Makes the comparator of decoded outputs."""
+    names_are_fixed: bool = False
+    """Whether a graph that names its tensors otherwise than its component's spec is a defect: it is one
+    in a bundle that this suite exported."""
+    half_range: RangeCheck | None = None
+    """Looks into the components of a scenario in half precision for values that it cannot hold."""
     bisect: Bisector | None = None
     """Searches a component that failed alone; once a component and scenario."""
 
@@ -116,11 +125,13 @@ class VerificationOrchestrator:
                 else:
                     self._progress(f"verify {scenario.name}", 0, len(samples))
                     checker = run.checker(reference, test)
+                    run.check_names(reference, test)
                     for index in range(len(samples)):
                         run.compare(checker, index, reference, test)
                         self._progress(f"verify {scenario.name}", index + 1, len(samples))
                     if message := _what_was_never_compared(run.checks, len(samples)):
                         run.note(Status.FAILED, message)
+                    run.close(checker, reference, test)
         result = run.result(time.monotonic() - start)
         counts = ", ".join(f"{number} {state}" for state, number in result.verdict.counts().items())
         _LOG.info(
@@ -144,6 +155,7 @@ class _ScenarioRun:
         self._clock = LevelClock()
         self._precision: Precision | None = None
         self._bisections: dict[str, Bisection] = {}
+        self._closing = ClosingChecks(settings.half_range)
         self.checks: list[CheckResult] = []
 
     def note(self, status: Status, message: str, sample: str = "") -> None:
@@ -187,9 +199,35 @@ class _ScenarioRun:
         try:
             sample = self._samples[index]
             sample_id = sample.sample_id
-            self.checks.extend(checker.check(sample, reference, test, self._clock))
+            told = replace(checker, on_trace=partial(self._closing.note, sample))
+            self.checks.extend(told.check(sample, reference, test, self._clock))
         except AwmlDeployError as error:
             self.note(Status.ERROR, str(error), sample_id)
+
+    def close(
+        self,
+        checker: SampleChecker,
+        reference: InferencePipeline[Any, Any],
+        test: InferencePipeline[Any, Any],
+    ) -> None:
+        """What is checked after the samples."""
+        try:
+            self.checks.extend(self._closing.run(checker, reference, test, self._clock))
+        except AwmlDeployError as error:
+            self.note(Status.ERROR, str(error), "after the samples")
+
+    def check_names(
+        self, reference: InferencePipeline[Any, Any], test: InferencePipeline[Any, Any]
+    ) -> None:
+        """Whether graphs call their tensors what the bundle says, if it says so."""
+        if not self._settings.names_are_fixed:
+            return
+        for session in (*reference.sessions, *test.sessions):
+            if problem := name_problem(session):
+                name = f"{self._scenario.name} / {session.spec.name} / names of its tensors"
+                details = {"scenario": self._scenario.name, "level": BUNDLE, "component": session.spec.name}
+                check = CheckResult(name, Status.FAILED, problem, self._scenario.required, details)
+                self.checks.append(check)
 
     def result(self, seconds: float) -> ScenarioResult:
         return ScenarioResult(

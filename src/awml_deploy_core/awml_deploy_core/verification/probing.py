@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec, DynamicAxis
 from awml_deploy_core.config.verification import TensorTolerance
@@ -18,6 +19,7 @@ from awml_deploy_core.runtime.session import Session, Tensors
 from awml_deploy_core.verification.comparators import compare_results
 from awml_deploy_core.verification.diagnosis import diagnose
 from awml_deploy_core.verification.sample_checks import OutputComparator
+from awml_deploy_core.verification.tensor_diagnosis import diagnose_tensor
 from awml_deploy_core.verification.tensors import TensorComparator
 from awml_deploy_core.verification.tolerances import (
     Box2dLimits,
@@ -136,7 +138,8 @@ def _run(
         yield CheckResult(name, Status.ERROR, str(error), details=details)
         return
     for component, tensors in probe.expected_inputs.items():
-        yield _inputs_check(name, details, component, tensors, tap.inputs.get(component, {}))
+        fed = tap.inputs.get(component, {})
+        yield _inputs_check(name, details, component, (tensors, fed), probe.channels)
     comparison = comparator.compare(probe.expected, result.output)
     if comparison and comparison.is_empty and probe.expected_inputs:
         return
@@ -149,15 +152,28 @@ def _run(
 
 
 def _inputs_check(
-    name: str, details: Mapping[str, Any], component: str, expected: Tensors, actual: Tensors
+    name: str,
+    details: Mapping[str, Any],
+    component: str,
+    pair: tuple[Tensors, Tensors],
+    channels: Mapping[str, Sequence[str]],
 ) -> CheckResult:
     comparator = TensorComparator(_INPUTS)
+    expected, actual = pair
     problems = []
     for tensor, values in expected.items():
         if tensor not in actual:
             problems.append(f"{tensor} was not fed")
-        elif not (found := comparator.compare(tensor, values, actual[tensor])):
-            problems.append(f"{tensor}: {found.message()}")
+            continue
+        fed = _without_padding(actual[tensor], len(values))
+        if not (found := comparator.compare(tensor, values, fed)):
+            causes = diagnose_tensor(values, fed, channels=channels.get(tensor, ()))
+            problems.append(f"{tensor}: {'; '.join([*causes, found.message()])}")
     status = Status.FAILED if problems else Status.PASSED
     message = "; ".join(problems) or f"{component} is fed with what the probe's input makes"
     return CheckResult(f"{name} / input of {component}", status, message, details=details)
+
+
+def _without_padding(values: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """The first rows of a tensor if all others are zero, as a component of a fixed size is fed."""
+    return values if values[count:].any() else values[:count]

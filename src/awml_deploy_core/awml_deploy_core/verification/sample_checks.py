@@ -15,6 +15,7 @@ from awml_deploy_core.family import Sample
 from awml_deploy_core.pipeline import Candidates, InferencePipeline, OffersCandidates, TensorTap
 from awml_deploy_core.verification.boxes import CandidatesOf, OutputComparison
 from awml_deploy_core.verification.level_clock import INFERENCE, LevelClock
+from awml_deploy_core.verification.tensor_diagnosis import diagnose_tensor
 from awml_deploy_core.verification.tensors import TensorComparator, TensorComparison
 from awml_deploy_core.verification.tolerances import DEFAULTS, Tolerances
 from awml_deploy_core.verification.verdict import CheckResult, Status
@@ -44,6 +45,10 @@ def _ignore(component: str, inputs: Arrays) -> None:
     """Nobody asked."""
 
 
+def _keep_nothing(reference: TensorTap, test: TensorTap) -> None:
+    """Nobody asked."""
+
+
 @dataclass(frozen=True)
 class SampleChecker:
     """Runs one sample through both pipelines and compares every stage.
@@ -66,6 +71,8 @@ class SampleChecker:
     required: bool = True
     on_component_failure: Callable[[str, Arrays], None] = _ignore
     """Told the component that failed alone and the inputs it failed with."""
+    on_trace: Callable[[TensorTap, TensorTap], None] = _keep_nothing
+    """Told what the components of reference and test were fed with and gave."""
 
     def check(
         self, sample: Sample, reference: Pipeline, test: Pipeline, clock: LevelClock
@@ -85,6 +92,7 @@ class SampleChecker:
             message = "nothing to compare: no component ran, since no point of the sample is in range"
             yield self._nothing_to_compare(sample, message, {})
             return
+        self.on_trace(reference_tap, test_tap)
         yield from self._tensors(sample, reference_tap, test_tap, test, clock)
         if BOXES not in self.levels:
             return
@@ -110,16 +118,18 @@ class SampleChecker:
                 yield self._result(sample, CHAIN, name, "", Status.FAILED, message, {})
             if CHAIN in self.levels and both and index == 0:
                 with clock.measure(CHAIN):
-                    found = self._compare(PREPROCESSING, reference.inputs[name], tap.inputs[name])
-                yield from self._checks(sample, CHAIN, PREPROCESSING, found)
+                    found = self.compare(PREPROCESSING, reference.inputs[name], tap.inputs[name])
+                feeds = reference.inputs[name], tap.inputs[name]
+                yield from self.checks(sample, CHAIN, PREPROCESSING, found, feeds)
             same = both and _identical(reference.inputs[name], tap.inputs[name])
             alone: Comparisons | None = None
             if COMPONENT in self.levels and name in reference.inputs and name in sessions:
                 with clock.measure(COMPONENT):
                     inputs = reference.inputs[name]
                     outputs = tap.outputs[name] if same else sessions[name].run(inputs)
-                    alone = self._compare(name, reference.outputs[name], outputs)
-                yield from self._checks(sample, COMPONENT, name, alone)
+                    alone = self.compare(name, reference.outputs[name], outputs)
+                pair = reference.outputs[name], outputs
+                yield from self.checks(sample, COMPONENT, name, alone, pair)
                 if not all(alone.values()):
                     self.on_component_failure(name, inputs)
             if CHAIN in self.levels and both:
@@ -128,9 +138,9 @@ class SampleChecker:
                     found = (
                         alone
                         if same and alone is not None
-                        else self._compare(name, reference.outputs[name], tap.outputs[name])
+                        else self.compare(name, reference.outputs[name], tap.outputs[name])
                     )
-                yield from self._checks(sample, CHAIN, name, found)
+                yield from self.checks(sample, CHAIN, name, found)
 
     def _candidates(
         self, pipelines: tuple[Pipeline, Pipeline], taps: tuple[TensorTap, TensorTap]
@@ -170,7 +180,8 @@ class SampleChecker:
         skipped = self._result(sample, BOXES, OUTPUT, "", Status.SKIPPED, message, figures)
         return replace(skipped, required=False)
 
-    def _compare(self, component: str, reference: Arrays, test: Arrays) -> Comparisons:
+    def compare(self, component: str, reference: Arrays, test: Arrays) -> Comparisons:
+        """Compare the tensors of a component, or of the preprocessing, by name."""
         tolerances = self.tolerances
         if component == PREPROCESSING:
             tolerances = replace(DEFAULTS["fp32"], outputs=tolerances.outputs)
@@ -182,12 +193,24 @@ class SampleChecker:
             for name, values in reference.items()
         }
 
-    def _checks(
-        self, sample: Sample, level: Level, component: str, comparisons: Comparisons
+    def checks(
+        self,
+        sample: Sample,
+        level: Level,
+        component: str,
+        comparisons: Comparisons,
+        pair: tuple[Arrays, Arrays] | None = None,
     ) -> Iterator[CheckResult]:
+        """A check of every tensor; of those in ``pair`` that fail, what kind of mistake explains it."""
         for name, found in comparisons.items():
+            message, details = found.message(), found.details()
+            if not found and pair is not None and name in pair[1]:
+                others = {other: values for other, values in pair[0].items() if other != name}
+                if causes := diagnose_tensor(pair[0][name], pair[1][name], others):
+                    message = "; ".join([*causes, message])
+                    details["diagnosis"] = list(causes)
             status = Status.PASSED if found else Status.FAILED
-            yield self._result(sample, level, component, name, status, found.message(), found.details())
+            yield self._result(sample, level, component, name, status, message, details)
 
     def _result(
         self,

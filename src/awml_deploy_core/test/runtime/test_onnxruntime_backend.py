@@ -236,6 +236,7 @@ def pretend_cuda(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudnn.so.9"))
     monkeypatch.setattr(onnxruntime, "InferenceSession", create)
     monkeypatch.setattr(module, "cuda_device_count", lambda: 2)
+    monkeypatch.setattr(module, "cuda_python_problem", lambda: "is not asked for")
     return asked
 
 

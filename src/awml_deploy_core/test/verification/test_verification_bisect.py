@@ -13,6 +13,7 @@ from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.verification import Tolerances
 from awml_deploy_core.verification import bisect as module
 from awml_deploy_core.verification.bisect import Bisection, bisect_execution, bisect_file
+from awml_deploy_core.verification.half_range import half_range_problem
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -127,3 +128,41 @@ def test_a_truncated_file_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(ArtifactError, match="no readable ONNX file"):
         bisect_file("head", path, path, [INPUT], Tolerances())
+
+
+def test_a_tensor_beyond_half_precision_is_named_though_the_next_operator_tames_it(tmp_path: Path) -> None:
+    def enlarge(model: Any) -> None:
+        from onnx import numpy_helper
+
+        weight = model.graph.initializer[2]
+        values = numpy_helper.to_array(weight) * np.float32(1e6)
+        weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+
+    assert half_range_problem(graph(tmp_path / "sound.onnx"), [INPUT]) == ""
+    found = half_range_problem(graph(tmp_path / "large.onnx", enlarge), [INPUT])
+    assert "values of m2, made by MatMul product2, are beyond what half precision holds (65504)" in found
+
+
+def test_other_operators_and_attributes_are_named(tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        from onnx import helper
+
+        nodes = model.graph.node
+        nodes[3].op_type = "Relu"
+        nodes[4].attribute.append(helper.make_attribute("fused", 1))
+        nodes[6].input[0] = "t1"
+        added = helper.make_node("Neg", ["t2"], ["u"], name="added")
+        nodes.insert(6, added)
+
+    files = graph(tmp_path / "test.onnx", change), graph(tmp_path / "reference.onnx")
+    models = tuple(onnx.load(str(path)) for path in files)
+    assert module.changed_nodes(*models) == (
+        "t1 is made by Relu, not by Tanh",
+        "fused of MatMul product2 is 1, not None",
+        "Neg added is only in the file",
+        "MatMul product3 takes t1, not t2",
+    )
+    assert module.changed_nodes(models[1], models[0])[-1] == "Neg added is missing in the file"
+    for node in models[0].graph.node:
+        node.output[0] += "_renamed"
+    assert module.changed_nodes(*models) == ()

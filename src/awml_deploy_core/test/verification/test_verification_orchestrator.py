@@ -13,6 +13,7 @@ from awml_deploy_core.device import CPU, DeviceSpec
 from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, InferenceError
 from awml_deploy_core.family import Sample
 from awml_deploy_core.points import PointCloudFrame, PointColumns
+from awml_deploy_core.runtime.binding import Binding
 from awml_deploy_core.verification import (
     Bisection,
     Endpoint,
@@ -113,7 +114,15 @@ def test_equal_backends_pass_and_every_stage_was_checked() -> None:
         "head.scores",
         "output",
     ]
-    assert result.verdict.counts() == {"passed": 16, "failed": 0, "skipped": 0, "error": 0}
+    closing = [check.name.split(" / ")[1:] for check in result.verdict.checks][16:]
+    assert closing == [
+        ["s0", "reference again"],
+        ["s0", "test again"],
+        ["s0 with noise", "encoder.features (component alone)"],
+        ["s0 with noise", "head.boxes (component alone)"],
+        ["s0 with noise", "head.scores (component alone)"],
+    ]
+    assert result.verdict.counts() == {"passed": 21, "failed": 0, "skipped": 0, "error": 0}
 
 
 def test_fault_of_the_first_component_is_told_from_what_inherits_it() -> None:
@@ -130,7 +139,9 @@ def test_fault_of_a_later_component_names_the_tensor() -> None:
     divergence = result.scenarios[0].first_divergence
     assert divergence.details["component"] == "head"
     assert divergence.details["tensor"] == "scores"
-    assert failed(result) == ["head.scores (component alone)", "head.scores", "output"]
+    alone = "head.scores (component alone)"
+    assert failed(result) == [alone, "head.scores", "output", alone]
+    assert divergence.details["diagnosis"] == ["all channels are 1.5 times the reference"]
 
 
 def test_fault_hidden_by_an_earlier_one_is_seen_by_the_component_alone() -> None:
@@ -184,7 +195,7 @@ def test_failing_sample_is_an_error_and_the_next_still_runs() -> None:
 
     result = verify(pipeline(run_head=fails_once))
     assert result.verdict.status is Status.ERROR
-    assert result.verdict.counts() == {"passed": 8, "failed": 0, "skipped": 0, "error": 1}
+    assert result.verdict.counts() == {"passed": 11, "failed": 0, "skipped": 0, "error": 1}
     assert result.verdict.checks[0].details["sample"] == "s0"
 
 
@@ -198,23 +209,24 @@ def test_a_run_over_empty_clouds_alone_compared_nothing_and_fails() -> None:
 
 def test_an_empty_cloud_among_others_is_reported_and_does_not_fail() -> None:
     result = verify(pipeline(), [*samples(1), *samples(1, points=0)])
-    assert result.verdict.counts() == {"passed": 8, "failed": 0, "skipped": 1, "error": 0}
+    assert result.verdict.counts() == {"passed": 11, "failed": 0, "skipped": 1, "error": 0}
     assert result.verdict
 
 
 def test_tensors_that_agree_prove_no_box_where_neither_side_has_one() -> None:
     result = verify(pipeline(threshold=2.0), samples(2), reference=pipeline(threshold=2.0))
-    assert result.verdict.counts() == {"passed": 14, "failed": 1, "skipped": 2, "error": 0}
+    assert result.verdict.counts() == {"passed": 19, "failed": 1, "skipped": 2, "error": 0}
     outputs = [check for check in result.verdict.checks if check.name.endswith("output")]
     assert [check.message for check in outputs] == ["nothing to compare: neither side has a box"] * 2
-    assert "decoded output of none of the 2 samples" in result.verdict.checks[-1].message
+    (failure,) = (check for check in result.verdict.checks if check.status is Status.FAILED)
+    assert "decoded output of none of the 2 samples" in failure.message
     assert result.verdict.status is Status.FAILED
 
 
 def test_a_sample_without_boxes_among_others_is_reported_and_does_not_fail() -> None:
     without = Sample("far", PointCloudFrame.single(PointColumns.from_array(np.zeros((4, 3)))))
     result = verify(pipeline(threshold=0.6), [*samples(1), without], reference=pipeline(threshold=0.6))
-    assert result.verdict.counts() == {"passed": 15, "failed": 0, "skipped": 1, "error": 0}
+    assert result.verdict.counts() == {"passed": 20, "failed": 0, "skipped": 1, "error": 0}
     assert result.verdict
 
 
@@ -268,7 +280,7 @@ def test_pipelines_are_closed_and_progress_is_told() -> None:
 @pytest.mark.parametrize(
     ("levels", "stages"),
     [
-        ({"component"}, ["encoder.features", "head.boxes", "head.scores"]),
+        ({"component"}, ["encoder.features", "head.boxes", "head.scores"] * 2),
         ({"chain"}, ["preprocessing.points", "encoder.features", "head.boxes", "head.scores"]),
         ({"boxes"}, ["output"]),
     ],
@@ -316,3 +328,44 @@ def test_a_component_that_fails_alone_is_searched_once() -> None:
     result = verify(pipeline(run_head=skewed(head, "scores", 1.5)), samples(2), settings=settings)
     assert searched == [("head", ["features"])]
     assert [found.component for found in result.scenarios[0].bisections] == ["head"]
+
+
+def test_what_a_component_makes_of_a_channel_that_samples_leave_at_rest_is_compared() -> None:
+    """Here every sample lies in a plane, so a third of the encoder's weights could be anything."""
+    flat = [
+        Sample(item.sample_id, PointCloudFrame.single(PointColumns(c.x, c.y, np.zeros_like(c.z))))
+        for item in samples()
+        for c in [item.input.sweeps[0].columns]
+    ]
+    other = WEIGHTS * np.array([[1], [1], [-1]], np.float32)
+    result = verify(pipeline(lambda inputs: {"features": np.maximum(inputs["points"] @ other, 0)}), flat)
+    assert failed(result) == ["encoder.features (component alone)"]
+    assert result.scenarios[0].first_divergence.details["sample"] == "s0 with noise"
+
+
+def test_what_stays_between_frames_is_found_though_both_sides_share_it() -> None:
+    class Remembers(ToyPipeline):
+        seen = 0
+
+        def _infer(self, sample: Any, clock: Any, tap: Any) -> Any:
+            Remembers.seen += 1
+            moved = sample.sweeps[0].columns
+            points = PointColumns(moved.x + np.float32(Remembers.seen), moved.y, moved.z)
+            return super()._infer(PointCloudFrame.single(points), clock, tap)
+
+    made = pipeline()
+    sessions = dict(zip(("encoder", "head"), made.sessions, strict=True))
+    result = verify(Remembers(CONFIG, sessions, 0.5), samples(2))
+    again = [check for check in result.verdict.checks if check.details.get("level") == "repeat"]
+    assert [check.status for check in again] == [Status.PASSED, Status.FAILED]
+    assert "input points of encoder is another than when the same sample ran first" in again[1].message
+
+
+def test_a_graph_that_names_its_tensors_otherwise_is_told_where_names_are_fixed() -> None:
+    made = pipeline()
+    made.sessions[0].binding = Binding(("cloud",), ("features",), True)  # type: ignore[attr-defined]
+    settings = VerificationSettings(names_are_fixed=True)
+    (check,) = (c for c in verify(made, settings=settings).verdict.checks if c.status is Status.FAILED)
+    assert check.name == "exact vs test / encoder / names of its tensors"
+    assert "input cloud is called points in the component" in check.message
+    assert verify(made).verdict

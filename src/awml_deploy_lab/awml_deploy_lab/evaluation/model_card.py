@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from awml_deploy_core.artifacts import Manifest
 from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.evaluation.metrics import ClassMetrics, DetectionMetrics
 from awml_deploy_core.exit_codes import ExitCode
@@ -32,6 +33,8 @@ HELD_OUT = "evaluation/held_out.json"
 SINGLE_SWEEP = "evaluation/held_out_single_sweep.json"
 REAL_SWEEPS = "evaluation/real_sweeps.json"
 BUNDLE = "bundle"
+"""Shipped where it is small. Otherwise the folder has the manifest of the bundle that was measured, and the
+checkpoint gives the bundle again."""
 
 
 def card_of(folder: Path) -> str:
@@ -85,7 +88,7 @@ def _held_out(folder: Path, file: str, title: str) -> str:
         result = HeldOutResult.model_validate_json(_read(path))
     except ValidationError as error:
         raise ArtifactError(path, "is not a result of the held-out evaluation", got=error) from None
-    _check_measured(path, result.bundle, folder / BUNDLE)
+    _check_measured(path, result.bundle, folder)
     metrics = result.metrics
     lines = [
         f"## {title}",
@@ -104,9 +107,10 @@ def _held_out(folder: Path, file: str, title: str) -> str:
     return "\n".join(lines)
 
 
-def _check_measured(path: Path, measured: Mapping[str, str], bundle: Path) -> None:
+def _check_measured(path: Path, measured: Mapping[str, str], folder: Path) -> None:
+    graphs = _graphs(folder)
     for name, digest in measured.items():
-        actual = sha256_file(bundle / name)
+        actual = graphs.get(name, "no such file")
         if actual != digest:
             raise ArtifactError(
                 path,
@@ -115,6 +119,20 @@ def _check_measured(path: Path, measured: Mapping[str, str], bundle: Path) -> No
                 expected=actual,
                 hint="Run the evaluation again.",
             )
+
+
+def _graphs(folder: Path) -> dict[str, str]:
+    """SHA-256 by ONNX file of the model's bundle, which was exported from the checkpoint beside it."""
+    shipped = (folder / BUNDLE).exists()
+    manifest = Manifest.read(folder / BUNDLE if shipped else folder)
+    source = manifest.provenance.checkpoint
+    expected = sha256_file(folder / CHECKPOINT)
+    if source is None or source.sha256 != expected:
+        raise ArtifactError(
+            folder, "has a manifest of another checkpoint", got=source and source.sha256, expected=expected
+        )
+    recorded = {record.path: record.sha256 for record in manifest.files if record.path.endswith(".onnx")}
+    return {name: sha256_file(folder / BUNDLE / name) for name in recorded} if shipped else recorded
 
 
 def keep_real_figures(folder: Path, details: Path) -> None:
@@ -134,7 +152,7 @@ def keep_real_figures(folder: Path, details: Path) -> None:
 
 def _real_sweeps(folder: Path) -> str:
     values = json.loads(_read(folder / REAL_SWEEPS))
-    _check_measured(folder / REAL_SWEEPS, values["models"], folder / BUNDLE)
+    _check_measured(folder / REAL_SWEEPS, values["models"], folder)
     score = values["default_score_threshold"]
     lines = [
         "## Real sweeps",

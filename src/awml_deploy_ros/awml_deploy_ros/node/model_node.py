@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from rclpy.callback_groups import CallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from awml_deploy_core.errors import AwmlDeployError, ProcessError
+from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ProcessError
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_ros import logging_bridge
 from awml_deploy_ros.budget import read_budget
@@ -177,6 +177,9 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
     def _configure_or_say_why(self) -> bool:
         try:
             self._configure()
+        except DeviceLostError:
+            # Another attempt in this process would fail as well.
+            raise
         except AwmlDeployError as error:
             self._release()
             self._configure_error = f"{type(error).__name__}: {error}"

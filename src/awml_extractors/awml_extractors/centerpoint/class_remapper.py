@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from awml_deploy_core.detections import Detections
@@ -151,6 +152,8 @@ class ClassRemapper:
             if rule.source == label
         )
 
+        self._least_area = min((low for _, _, low, _ in self._steps), default=0.0)
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """The model's classes, then those that a box can become, whatever a frame holds."""
@@ -164,16 +167,26 @@ class ClassRemapper:
         """
         if not self._steps:
             return detections
+        length, width = detections.sizes[:, 0].astype(np.float64), detections.sizes[:, 1]
         with np.errstate(over="ignore"):
-            area = np.prod(detections.sizes[:, :2], axis=1, dtype=np.float64).astype(np.float32)
-        area = area.astype(np.float64)
+            area = (length * width).astype(np.float32).astype(np.float64)
         labels = detections.labels.copy()
+        # Few boxes are large enough for any rule.
+        places = np.flatnonzero(area >= self._least_area)
+        if len(places):
+            labels[places] = self._decided(labels[places], area[places])
+        return replace(detections, labels=labels, class_names=self._class_names)
+
+    def _decided(
+        self, labels: npt.NDArray[np.int32], area: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.int32]:
+        decided = labels.copy()
         undecided = np.ones(len(labels), np.bool_)
         for source, target, low, high in self._steps:
-            found = undecided & (detections.labels == source) & (area >= low) & (area <= high)
-            labels[found] = target
+            found = undecided & (labels == source) & (area >= low) & (area <= high)
+            decided[found] = target
             undecided &= ~found
-        return replace(detections, labels=labels, class_names=self._class_names)
+        return decided
 
 
 def _label(class_name: str) -> Label:

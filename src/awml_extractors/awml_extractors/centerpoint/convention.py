@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from awml_extractors.centerpoint.arithmetic import arctan2, exp
 from awml_extractors.centerpoint.config import HeadConvention
 
 Array = npt.NDArray[Any]
@@ -50,15 +51,12 @@ def rot_map(source: HeadConvention, target: HeadConvention) -> ChannelMap:
 
 def decode_yaw(rot0: Array, rot1: Array, convention: HeadConvention) -> Array:
     """Yaw [rad] in (-pi, pi], counter-clockwise from +x (REP 103), from the two rot channels."""
-    if convention.rot_encoding == "neg_cos_neg_sin":
-        yaw = np.arctan2(-rot1, -rot0)
-    else:
-        yaw = np.arctan2(rot0, rot1)
+    yaw = arctan2(-rot1, -rot0) if convention.rot_encoding == "neg_cos_neg_sin" else arctan2(rot0, rot1)
     # A sine of -0.0 gives -pi.
     return np.where(yaw == -np.pi, -yaw, yaw).astype(yaw.dtype)
 
 
 def decode_size(dim: Array, convention: HeadConvention) -> Array:
     """Length, width, height [m] from ``dim`` ``[..., 3]`` of log sizes in the convention's order."""
-    size = np.exp(dim)
+    size = exp(dim)
     return size if convention.dim_order == "lwh" else size[..., [1, 0, 2]]

@@ -20,6 +20,7 @@ from numba import types
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import TensorMismatchError
+from awml_extractors.centerpoint.arithmetic import sigmoid_of
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.convention import decode_size, decode_yaw
 from awml_extractors.centerpoint.jit import inlined, kernel, read_only, tuple_of, writable
@@ -28,9 +29,11 @@ from awml_extractors.centerpoint.options import PostprocessOptions
 Map = npt.NDArray[np.float32]
 
 BLOCK = 512
-_SATURATION = 9.0
+_SATURATION = np.float32(9.0)
 """Logit above which logits more than the margin apart may have the same float32 sigmoid."""
-_MARGIN = 1e-3
+_SUBNORMAL = np.float32(-80.0)
+"""Logit below which the same holds, as the float32 sigmoid loses its precision."""
+_MARGIN = np.float32(1e-3)
 """Logits this much below a threshold are looked at too, so that rounding cannot lose a cell."""
 
 _MAP = read_only(types.float32, 2)
@@ -77,23 +80,54 @@ class Decoded:
     non_finite: int
 
 
+@dataclass(frozen=True, eq=False)
+class ThresholdTables:
+    """Autoware's thresholds of one model, as the comparisons use them."""
+
+    limits: Map
+    """float32 ``[bins]``: upper limits of the radial distance [m]."""
+    scores: Map
+    """float32 ``[bins, classes]``."""
+    yaw_norms: Map
+    """float32 ``[classes]``: least norm of the rot channels."""
+
+    @classmethod
+    def of(cls, config: CenterPointConfig, options: PostprocessOptions) -> ThresholdTables:
+        """The tables of a variant's classes under some options."""
+        names = config.class_names
+        return cls(
+            np.array(options.distance_bin_upper_limits, np.float32),
+            np.array([options.score_thresholds(name) for name in names], np.float32).T.copy(),
+            np.array([options.yaw_norm_threshold(name) for name in names], np.float32),
+        )
+
+
+def cell_geometry(config: CenterPointConfig) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Size of a cell of the head's maps along x and y, and the least x and y [m], in float32."""
+    factor = np.float32(config.out_size_factor)
+    return (
+        np.float32(config.voxel_size[0]) * factor,
+        np.float32(config.voxel_size[1]) * factor,
+        np.float32(config.point_cloud_range[0]),
+        np.float32(config.point_cloud_range[1]),
+    )
+
+
 def logit_floor(threshold: float) -> np.float32:
     """A logit below which the float32 sigmoid is certainly less than ``threshold``."""
     if threshold <= 0.0:
         return np.float32(-np.inf)
-    logit = np.log(threshold / (1.0 - threshold)) if threshold < 1.0 else np.inf
-    return tie_floor(logit)
+    return tie_floor(float(np.log(threshold / (1.0 - threshold))) if threshold < 1.0 else np.inf)
 
 
 def tie_floor(logit: float) -> np.float32:
     """A logit below which the float32 sigmoid is certainly less than that of ``logit``."""
-    return np.float32(min(logit, _SATURATION) - _MARGIN)
+    if logit < _SUBNORMAL:
+        return np.float32(-np.inf)
+    return np.float32(min(np.float32(logit), _SATURATION) - _MARGIN)
 
 
-@inlined
-def sigmoid(logit: Any) -> Any:
-    """float32 sigmoid, rounded once from float64."""
-    return np.float32(1.0 / (1.0 + np.exp(-np.float64(logit))))
+_tie_floor: Any = inlined(tie_floor)
 
 
 @kernel(_MAP, types.float32, writable(types.float32), writable(types.int32))
@@ -149,13 +183,20 @@ def _select(
     kept = 0
     for k in range(count):
         cell = cells[k]
+        best = np.float32(-np.inf)
+        for channel in range(len(heatmap)):
+            logit = heatmap[channel, cell]
+            best = logit if logit > best else best
+        floor = _tie_floor(best)
         label = -1
         score = np.float32(-1)
         for channel in range(len(heatmap)):
-            value = sigmoid(heatmap[channel, cell])
-            if value > score:
-                label = channel
-                score = value
+            logit = heatmap[channel, cell]
+            if logit >= floor:
+                value = sigmoid_of(logit)
+                if value > score:
+                    label = channel
+                    score = value
         x = step_x * (np.float32(cell % width) + reg[0, cell]) + min_x
         y = step_y * (np.float32(cell // width) + reg[1, cell]) + min_y
         distance = np.sqrt(x * x + y * y)
@@ -186,31 +227,22 @@ def decode_autoware(maps: HeadMaps, config: CenterPointConfig, options: Postproc
     give the score threshold. Boxes beyond the last limit or with a rot norm below the class's
     threshold are dropped. Equal scores keep the order of the cells.
     """
-    names = config.class_names
-    thresholds = np.array([options.score_thresholds(name) for name in names], np.float32).T.copy()
-    yaw_norms = np.array([options.yaw_norm_threshold(name) for name in names], np.float32)
+    tables = ThresholdTables.of(config, options)
     size = maps.heatmap.shape[1]
     cells = np.empty(size, np.int32)
     block = np.empty(BLOCK, np.float32)
-    count = _cells_above(maps.heatmap, logit_floor(float(thresholds.min())), block, cells)
+    count = _cells_above(maps.heatmap, logit_floor(float(tables.scores.min())), block, cells)
     labels = np.empty(count, np.int32)
     positions = np.empty((3, count), np.float32)
-    factor = np.float32(config.out_size_factor)
-    geometry = (
-        np.float32(config.voxel_size[0]) * factor,
-        np.float32(config.voxel_size[1]) * factor,
-        np.float32(config.point_cloud_range[0]),
-        np.float32(config.point_cloud_range[1]),
-    )
     kept = _select(
         maps.heatmap,
         maps.reg,
         maps.rot,
-        geometry,
+        cell_geometry(config),
         config.output_size[0],
-        np.array(options.distance_bin_upper_limits, np.float32),
-        thresholds,
-        yaw_norms,
+        tables.limits,
+        tables.scores,
+        tables.yaw_norms,
         cells,
         count,
         labels,

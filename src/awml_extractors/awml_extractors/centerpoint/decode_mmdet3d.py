@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from awml_extractors.centerpoint.arithmetic import sigmoid
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.decode import Decoded, HeadMaps, boxes_at, logit_floor, tie_floor
 from awml_extractors.centerpoint.options import PostprocessOptions
@@ -24,8 +25,7 @@ def decode_mmdet3d(maps: HeadMaps, config: CenterPointConfig, options: Postproce
     if len(candidates) > options.mmdet3d_pre_max:
         last = np.partition(flat[candidates], -options.mmdet3d_pre_max)[-options.mmdet3d_pre_max]
         candidates = candidates[flat[candidates] >= tie_floor(float(last))]
-    with np.errstate(over="ignore"):
-        scores = (1.0 / (1.0 + np.exp(-flat[candidates].astype(np.float64)))).astype(np.float32)
+    scores = sigmoid(flat[candidates])
     best = np.argsort(-scores, kind="stable")[: options.mmdet3d_pre_max]
     best = best[scores[best] > threshold]
     labels, cells = np.divmod(candidates[best], size)

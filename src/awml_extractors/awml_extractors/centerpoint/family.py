@@ -71,10 +71,10 @@ class CenterPointFamily:
     def create_pipeline(
         self, config: CenterPointConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> InferencePipeline[Any, Any]:
-        """The pipeline from point clouds to detections."""
-        from awml_extractors.centerpoint.pipeline import CenterPointPipeline
+        """The pipeline from point clouds to detections, of the host or of the GPU."""
+        from awml_extractors.centerpoint.pipeline_choice import create_pipeline
 
-        return CenterPointPipeline(config, sessions, options)
+        return create_pipeline(config, sessions, options)
 
     def open_samples(
         self,

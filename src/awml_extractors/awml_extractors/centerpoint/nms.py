@@ -10,7 +10,8 @@ from numba import types
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ParameterError
-from awml_extractors.centerpoint.bev_iou import box_overlap
+from awml_extractors.centerpoint.arithmetic import cos_sin
+from awml_extractors.centerpoint.bev_iou import SCRATCH_SHAPE, box_overlap
 from awml_extractors.centerpoint.jit import kernel, read_only, writable
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -135,8 +136,8 @@ def iou_nms(detections: Detections, search_distance: float, threshold: float) ->
     Returns:
         bool ``[N]``.
     """
-    boxes = np.column_stack([detections.centers[:, :2], detections.sizes[:, :2], detections.yaws]).astype(
-        np.float64
+    boxes = np.column_stack(
+        [detections.centers[:, :2], detections.sizes[:, :2], cos_sin(detections.yaws).T]
     )
     keep = np.ones(len(boxes), np.bool_)
     reach = float(np.hypot(boxes[:, 2], boxes[:, 3]).max(initial=0.0))
@@ -149,7 +150,7 @@ def iou_nms(detections: Detections, search_distance: float, threshold: float) ->
         places,
         search_distance,
         threshold,
-        np.empty((2, 16), np.float64),
+        np.empty(SCRATCH_SHAPE, np.float64),
         heads,
         np.full(len(boxes), -1, np.int32),
         keep,

@@ -72,6 +72,13 @@ class PostprocessOptions(BaseModel):
     against annotations that do not have them: a box that became a TRAILER matches no TRUCK.
     """
 
+    pipeline: Literal["auto", "device", "host"] = "auto"
+    """Where the frame is outside of the network: on the GPU (`device`), on the CPU (`host`), or where the
+    network is (`auto`).
+
+    It takes effect when the model is opened. Boxes are the same.
+    """
+
     @model_validator(mode="after")
     def _check(self) -> PostprocessOptions:
         problems = []

@@ -20,19 +20,16 @@ is float32, operations round one by one (no fused multiply-add), and division is
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from awml_deploy_core.errors import PointCloudError
 from awml_deploy_core.points import PointCloudFrame, Sweep
 from awml_extractors.centerpoint import pillar_kernels as kernels
 from awml_extractors.centerpoint.config import CenterPointConfig
-
-Column = npt.NDArray[np.float32]
+from awml_extractors.centerpoint.sweep_columns import Column, as_float32, check_sweep, needed_columns
 
 ROUNDS = 17
 """Rounds of the interleaved order: not a divisor of usual numbers of beams, so that each takes points of
@@ -58,7 +55,7 @@ class PillarCounts:
 
     def as_dict(self) -> dict[str, int]:
         """Counts by field name."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +196,7 @@ class Voxelizer:
     def _columns(self, frame: PointCloudFrame) -> tuple[Column, Column, Column, Column, Column]:
         """x, y, z, intensity, time lag of all points: views where one untransformed sweep allows."""
         for position, sweep in enumerate(frame.sweeps):
-            self._check(position, sweep)
+            check_sweep(position, sweep)
         if len(frame.sweeps) == 1 and frame.sweeps[0].transform is None and not self._in_rounds:
             sweep = frame.sweeps[0]
             x, y, z, intensity = self._sweep_columns(0, sweep)
@@ -241,40 +238,6 @@ class Voxelizer:
         return ordered
 
     def _sweep_columns(self, position: int, sweep: Sweep) -> tuple[Column, Column, Column, Column]:
-        columns = sweep.columns
-        x, y, z = (
-            _float32(f"sweep {position} column {name}", getattr(columns, name)) for name in ("x", "y", "z")
-        )
-        if not self._uses_intensity:
-            return x, y, z, x
-        if columns.intensity is None:
-            raise PointCloudError(
-                f"sweep {position}",
-                "has no intensity, which this model needs",
-                expected=", ".join(self._config.point_features),
-                hint="Map a field of the cloud to intensity, or use a model trained without it.",
-            )
-        return x, y, z, _float32(f"sweep {position} column intensity", columns.intensity)
-
-    @staticmethod
-    def _check(position: int, sweep: Sweep) -> None:
-        if not np.isfinite(sweep.time_lag):
-            raise PointCloudError(f"sweep {position}", "time lag is not finite", got=sweep.time_lag)
-        matrix = sweep.transform
-        if matrix is not None and (matrix.shape != (4, 4) or not np.isfinite(matrix).all()):
-            raise PointCloudError(
-                f"sweep {position}",
-                "transform is invalid",
-                got=matrix.tolist(),
-                expected="finite 4x4 matrix",
-            )
-
-
-def _float32(subject: str, column: npt.NDArray[Any]) -> Column:
-    """The column itself if it is native float32 of any stride and alignment, else a converted copy."""
-    if column.dtype == np.float32 and column.dtype.isnative:
-        return column
-    if column.dtype.kind not in "fiu":
-        raise PointCloudError(subject, "is not numeric", got=column.dtype, expected="float or integer")
-    with np.errstate(over="ignore"):
-        return column.astype(np.float32)
+        columns = needed_columns(position, sweep.columns, self._config)
+        x, y, z, *intensity = (as_float32(column) for column in columns.values())
+        return x, y, z, intensity[0] if intensity else x

@@ -98,7 +98,7 @@ def test_a_sound_bundle_passes_on_every_level(exported: Path) -> None:
     assert scenario.boxes is not None
     assert scenario.boxes.matched > 10
     assert scenario.boxes.coverage == 1.0
-    assert set(scenario.level_seconds) == {"inference", "component", "chain", "boxes"}
+    assert set(scenario.level_seconds) == {"inference", "component", "chain", "boxes", "repeat"}
     names = [check.name for check in record.checks]
     assert "bundle / checkpoint" in names
     assert "probe / boxes, decoder mmdet3d / bundle on cpu" in names

@@ -78,6 +78,11 @@ def test_known_boxes_come_back_from_every_option(changes: dict[str, Any]) -> Non
         ({"postprocess": {"iou_nms_threshold": 0.5}}, "suppression, decoder autoware"),
         ({"postprocess": {"mmdet3d_min_radius": 1.0}}, "suppression, decoder mmdet3d"),
         ({"postprocess": {"class_remapper": []}}, "class remapper"),
+        ({"point_cloud_range": [-10.24, -5.12, -4.0, 5.12, 10.24, 4.0]}, "input of pts_voxel_encoder"),
+        (
+            {"point_cloud_range": [-10.24, -5.12, -3.0, 5.12, 10.24, 6.0], "voxel_size": [0.32, 0.32, 9.0]},
+            "encoder",
+        ),
         ({"max_points_per_voxel": 16}, "input of pts_voxel_encoder: input_features: shape"),
         ({"point_features": ["x", "y", "z", "intensity"]}, "input of pts_voxel_encoder: input_features"),
     ],

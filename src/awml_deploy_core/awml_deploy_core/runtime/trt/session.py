@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
+from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import ArtifactError, InferenceError, TensorMismatchError
+from awml_deploy_core.errors import ArtifactError, InferenceError
 from awml_deploy_core.runtime.binding import Binding, GraphTensor, bind
+from awml_deploy_core.runtime.cuda.context import DeviceMemory
+from awml_deploy_core.runtime.cuda.memory import DeviceSpan
+from awml_deploy_core.runtime.cuda.session import capacity, check_input_shapes, check_spans
 from awml_deploy_core.runtime.session import Tensors, check_inputs, check_outputs
-from awml_deploy_core.runtime.trt.device import DeviceMemory
 from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, shape_of
 from awml_deploy_core.runtime.trt.settings import Precision
 
@@ -36,15 +37,6 @@ _DTYPES = {
     "BOOL": "bool",
     "UINT8": "uint8",
 }
-
-
-@dataclass(frozen=True)
-class DeviceSpan:
-    """Memory on the device."""
-
-    address: int
-    size: int
-    """Bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +140,11 @@ class TensorRTSession:
         return self._precision
 
     @property
+    def capturable(self) -> bool:
+        """TensorRT enqueues only what a graph can repeat, once the shapes are set."""
+        return True
+
+    @property
     def engine_key(self) -> str | None:
         """Which engine of the bundle runs: the name of its file, with the digest of its key."""
         return self._engine_key
@@ -169,19 +166,7 @@ class TensorRTSession:
             InferenceError: The session is closed or TensorRT refuses an address.
         """
         context = self._open().context
-        problems = []
-        for tensor in (*self._spec.inputs, *self._spec.outputs):
-            span = spans.get(tensor.name)
-            if span is None:
-                problems.append(f"{tensor.name} is missing (given: {', '.join(spans) or 'none'})")
-            elif span.size < (needed := capacity(tensor)):
-                problems.append(
-                    f"{tensor.name} has {span.size} bytes, expected at least {needed} ({tensor})"
-                )
-        if problems:
-            raise TensorMismatchError(
-                f"device memory of {self._spec.name}", "does not fit the spec", problems=problems
-            )
+        check_spans(self._spec, spans)
         for name, graph_name in self._names.items():
             if not context.set_tensor_address(graph_name, spans[name].address):
                 raise self._failure(f"set_tensor_address of {graph_name}")
@@ -195,15 +180,7 @@ class TensorRTSession:
             InferenceError: The session is closed or TensorRT refuses a shape.
         """
         context = self._open().context
-        problems = [
-            f"{tensor.name}: {reason}"
-            for tensor in self._spec.inputs
-            if (reason := tensor.mismatch(shapes.get(tensor.name, ())))
-        ]
-        if problems:
-            raise TensorMismatchError(
-                f"inputs of {self._spec.name}", "do not match the spec", problems=problems
-            )
+        check_input_shapes(self._spec, shapes)
         for tensor in self._spec.inputs:
             shape = tuple(shapes[tensor.name])
             if self._shapes.get(tensor.name) == shape:
@@ -290,9 +267,3 @@ class TensorRTSession:
             f"{NAME} on {self._device}: {call} failed",
             problems=self._open().messages.errors(),
         )
-
-
-def capacity(spec: TensorSpec) -> int:
-    """Bytes of a tensor in its largest shape."""
-    lengths = (axis.max if isinstance(axis, DynamicAxis) else axis for axis in spec.shape)
-    return math.prod(lengths) * np.dtype(spec.dtype).itemsize

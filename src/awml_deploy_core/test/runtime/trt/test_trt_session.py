@@ -14,13 +14,9 @@ import pytest
 from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import ArtifactError, InferenceError, TensorMismatchError
-from awml_deploy_core.runtime.trt.session import (
-    DeviceSpan,
-    LoadedEngine,
-    TensorRTSession,
-    bind_engine,
-    capacity,
-)
+from awml_deploy_core.runtime.cuda.memory import DeviceSpan
+from awml_deploy_core.runtime.cuda.session import capacity
+from awml_deploy_core.runtime.trt.session import LoadedEngine, TensorRTSession, bind_engine
 
 N = DynamicAxis("n", 1, 4, 8)
 SPEC = ComponentSpec("double", "double.onnx", (TensorSpec("x", (N, 3)),), (TensorSpec("y", (N, 3)),))

@@ -1,0 +1,1 @@
+"""The frame on the GPU: CUDA kernels and what enqueues them."""

@@ -1,0 +1,87 @@
+"""Every kernel compiles for every GPU, without any operation that the arithmetic does not name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from device_frames import CHANNELS
+
+from awml_deploy_core.errors import MissingDependencyError
+from awml_deploy_core.runtime.cuda import KernelSource, compile_kernels
+from awml_deploy_core.runtime.cuda.kernels import supported_architectures
+from awml_extractors.centerpoint.config import CenterPointConfig
+from awml_extractors.centerpoint.device.constants import FOLDER, FrameSizes, frame_source, scatter_source
+
+DTYPES = {"float32": np.dtype(np.float32), "float16": np.dtype(np.float16)}
+
+
+def architectures() -> tuple[str, ...]:
+    try:
+        return supported_architectures()
+    except MissingDependencyError:
+        return ()
+
+
+def sources(channels: int, dtype: str) -> tuple[KernelSource, ...]:
+    config = CenterPointConfig.model_validate(CHANNELS[channels])
+    sizes = FrameSizes.of(config, 2_000_000, 16, None, config.max_voxels)
+    return (
+        *(frame_source(name, config, sizes, DTYPES[dtype]) for name in ("voxelize.cu", "decorate.cu")),
+        scatter_source(config, DTYPES[dtype]),
+    )
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not architectures():
+        pytest.skip("compiling for a GPU needs NVRTC")
+    return tmp_path_factory.mktemp("kernels")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("arch", architectures() or ("sm_90",))
+def test_they_compile_for_every_architecture(cache: Path, arch: str, dtype: str) -> None:
+    for source in sources(11, dtype):
+        assert compile_kernels(source, arch, cache=cache)
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_they_compile_for_every_model(cache: Path, channels: int) -> None:
+    for dtype in DTYPES:
+        for source in sources(channels, dtype):
+            assert compile_kernels(source, "sm_75", cache=cache)
+
+
+def test_the_oldest_and_the_latest_architectures_are_among_them(cache: Path) -> None:
+    assert {"sm_75", "sm_87", "sm_90", "sm_121"} <= set(architectures())
+
+
+def ptx_of(source: KernelSource) -> str:
+    nvrtc: Any = pytest.importorskip("cuda.bindings.nvrtc")
+    headers = {path.name: path.read_bytes() for path in FOLDER.glob("*.cuh")}
+    names = [name.encode() for name in headers]
+    _, program = nvrtc.nvrtcCreateProgram(
+        source.path.read_bytes(), b"", len(names), list(headers.values()), names
+    )
+    options = [o.encode() for o in ("--std=c++17", "--fmad=false", "-arch=compute_90", *source.options)]
+    (code,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+    assert int(code) == 0
+    text = bytearray(nvrtc.nvrtcGetPTXSize(program)[1])
+    nvrtc.nvrtcGetPTX(program, text)
+    nvrtc.nvrtcDestroyProgram(program)
+    return text.decode()
+
+
+@pytest.mark.parametrize("channels", CHANNELS)
+def test_arithmetic_rounds_every_operation(cache: Path, channels: int) -> None:
+    """What is not written as rounded to nearest could be fused; flushing denormals would show as ftz."""
+    found = set()
+    for source in sources(channels, "float16"):
+        found |= set(
+            re.findall(r"\b(?:add|sub|mul|div|mad|fma|rcp|sqrt)\.[a-z.]*f(?:32|64)\b", ptx_of(source))
+        )
+    assert found == {"add.rn.f32", "sub.rn.f32", "mul.rn.f32", "div.rn.f32"}

@@ -1,0 +1,29 @@
+"""Writes docs/fault_catalogue.md, what verification says of planted defects, in about two minutes.
+
+With ``--check`` it writes nothing and exits with 1 if the file is not current.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from generated import write_or_check
+
+from awml_deploy_lab.faults.catalogue import problems_of, render, running
+
+TARGET = Path(__file__).resolve().parents[1] / "docs" / "fault_catalogue.md"
+
+
+def page() -> str:
+    """The page, if there is nothing that must not be on it."""
+    with tempfile.TemporaryDirectory() as name, running(Path(name)) as (found, outcomes):
+        rows = list(found)
+        if problems := problems_of(rows, outcomes, lambda line: None):
+            sys.exit("\n".join(problems))
+    return render(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(write_or_check(Path(__file__).name, page, TARGET))
