@@ -173,10 +173,11 @@ def _result(
 
 def page(result: Mapping[str, Any]) -> str:
     """Markdown with the ratios."""
+    rounds = result["rounds"]
     lines = [
         "# What a message costs",
         "",
-        f"`python benchmarks/message_costs.py --table FILE` wrote this: medians of {result['rounds']} rounds, in",
+        f"Written by `python benchmarks/message_costs.py --table FILE`: medians of {rounds} rounds, in",
         f"units of the {result['unit']} in the same run. *transport* is from publication to the",
         "callback of a subscriber in another process; *columns* are views of the data, not copies.",
         "",

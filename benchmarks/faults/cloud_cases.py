@@ -69,7 +69,7 @@ def _empty(world: World) -> Outcome:
 
 def _large(world: World) -> Outcome:
     kinds = {f"{_LARGE} points": clouds.sized(world.cloud, _LARGE)}
-    return _taken(world, kinds, "runs on it; clouds that come meanwhile are superseded")
+    return _taken(world, kinds, "runs on it")
 
 
 def _storm(world: World) -> Outcome:
@@ -117,7 +117,7 @@ def _restarting_subscribers(world: World) -> Outcome:
         rig.stream(0.3)
         for subscription in subscriptions:
             node.destroy_subscription(subscription)
-    return Outcome(Expected("does not notice", processed=_RESTARTS, only=()))
+    return Outcome(Expected("goes on", processed=_RESTARTS, only=()))
 
 
 def _ignore(_: Any) -> None:

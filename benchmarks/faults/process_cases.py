@@ -73,7 +73,7 @@ def _ended_player(world: World, number: signal.Signals) -> Outcome:
     sent = _known(world) - before - (rig.peer.sent - sent_before)
     wanted = -number if number == signal.SIGKILL else 0
     problems = [] if code == wanted else [f"the player ended with code {code}"]
-    does = "processes what has arrived, WARN while no cloud comes, goes on with the next player"
+    does = "processes what has arrived; goes on with who publishes next"
     return Outcome(Expected(does, processed=1, only=()), problems, sent_by_others=sent)
 
 
@@ -84,7 +84,7 @@ def _stopped(world: World) -> Outcome:
         rig.stream(_STOPPED_S)
     finally:
         os.kill(rig.node.pid, signal.SIGCONT)
-    does = "counts what found no room as lost in transport, the rest but the latest as superseded"
+    does = "counts each cloud of that time as lost in transport or superseded"
     return Outcome(Expected(does, {"lost_in_transport": 1}, only=()))
 
 
@@ -104,7 +104,7 @@ def _parameters(world: World) -> Outcome:
         if answer != [accepted]:
             problems.append(f"{values}: {'no answer' if answer is None else answer}")
     rig.peer.set_parameters(rig.patience_s, **{"post_process_params.circle_nms_dist_threshold": 0.5})
-    does = "takes each between two frames, refuses what is invalid, or fixed at start, with the reason"
+    does = "takes what is valid, refuses what is invalid, unknown or fixed at start"
     return Outcome(Expected(does, processed=1, only=()), problems)
 
 
@@ -210,7 +210,7 @@ def _ended_node(world: World, number: signal.Signals, *more: str, reliable: bool
     does = (
         "killed; the next one takes over"
         if number == signal.SIGKILL
-        else ("finishes the frame in work, says what it counted, exit code 0; the next one takes over")
+        else ("says what it counted, exit code 0; the next one takes over")
     )
     return Outcome(
         Expected(does, only=("deactivated", NODE_ENDED)), problems, facts, 0, ended, gone, sent, log
@@ -223,14 +223,15 @@ def _unheard(world: World) -> Outcome:
     before = rig.peer.sent
     rig.stream(1.5)
     # Offered, but to nobody: they never were on their way to the node.
-    rig.peer.sent = before
+    offered, rig.peer.sent = rig.peer.sent - before, before
     told = rig.peer.wait(
         lambda: "no cloud for" in rig.peer.status("processing").get("message", ""), rig.patience_s
     )
     problems = [] if told else ["diagnostics do not say that no cloud comes"]
     problems += [] if "incompatible QoS" in rig.log() else ["the node does not name the incompatible QoS"]
-    does = "warns, names the policy, WARN that no cloud comes; hears a publisher that fits"
-    return Outcome(Expected(does, processed=1, only=()), problems)
+    facts = [f"{offered} clouds were offered by a publisher that does not fit"]
+    does = "names the policy in its log, WARN that no cloud comes; hears a publisher that fits"
+    return Outcome(Expected(does, processed=1, only=()), problems, facts)
 
 
 CASES = (

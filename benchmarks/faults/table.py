@@ -13,7 +13,7 @@ Written by `python benchmarks/fault_injection.py --table docs/faults.md`. The no
 in a process of its own, clouds of 2 MB come over DDS at {rate_hz:g} Hz, and {busy} other programs want the
 processor all the time. Every fault is injected while the node runs. A row fails if the node ends, if a
 cloud is neither processed nor dropped with a reason, if the next good cloud is not processed, or if the
-node does not do what the second column says. `test/test_faults.py` injects them in every run of the tests.
+node does not do what the second column says. `test/test_faults.py` injects all but a full disk.
 
 """
 _COLUMNS = (

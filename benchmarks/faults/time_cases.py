@@ -22,7 +22,7 @@ def _without_transform(world: World) -> None:
 
 def _missing(world: World) -> Outcome:
     world.rig.stream(_SECONDS, lambda: _without_transform(world))
-    does = "waits as long as allowed, runs the sweep alone and says so"
+    does = "runs the sweep alone and says so in the record"
     return Outcome(Expected(does, without_past=_NO_TRANSFORM, processed=1, only=()))
 
 
@@ -36,7 +36,7 @@ def _late(world: World) -> Outcome:
     peer = world.rig.peer
     world.rig.stream(_SECONDS, send)
     return Outcome(
-        Expected("as above; the pose serves the next frame", without_past=_NO_TRANSFORM, only=())
+        Expected("runs the sweep alone and says so in the record", without_past=_NO_TRANSFORM, only=())
     )
 
 
@@ -49,7 +49,7 @@ def _dropped_without(world: World) -> Outcome:
     after = world.rig.peer.counters().dropped
     number = sum(after.get(name, 0) - counters.get(name, 0) for name in _NO_TRANSFORM)
     problems = [] if number else ["no cloud was dropped for want of a transform"]
-    return Outcome(Expected("drops the cloud, says which transform", only=_NO_TRANSFORM), problems)
+    return Outcome(Expected("drops the cloud as missing_tf or late_tf", only=_NO_TRANSFORM), problems)
 
 
 def _jumping_pose(world: World) -> Outcome:
@@ -61,7 +61,7 @@ def _jumping_pose(world: World) -> Outcome:
         peer.cloud(peer.good, stamp_ns)
 
     world.rig.stream(_SECONDS, send)
-    does = "believes it: past sweeps are moved by it"
+    does = "believes it, goes on"
     return Outcome(Expected(does, processed=1, only=()))
 
 
@@ -93,8 +93,10 @@ def _stamped(world: World, offsets_s: Sequence[float], *, transforms: bool = Tru
 
 def _back(world: World) -> Outcome:
     _stamped(world, (-20.0, -20.0, 0.0, -0.5, 0.0))
+    told = "time of /tf jumped back" in world.rig.log()
+    problems = [] if told else ["the node does not say that it forgot the transforms"]
     does = "forgets past sweeps and, beyond a second, transforms; goes on"
-    return Outcome(Expected(does, without_past=("time_jumped_back",), processed=3, only=()))
+    return Outcome(Expected(does, without_past=("time_jumped_back",), processed=3, only=()), problems)
 
 
 def _clouds_back_alone(world: World) -> Outcome:
@@ -106,9 +108,13 @@ def _clouds_back_alone(world: World) -> Outcome:
 
 
 def _ahead(world: World) -> Outcome:
+    frames = len(world.rig.peer.frames)
     _stamped(world, (3600.0, 3600.1, 0.0))
+    aged = [record.header_age_valid for record in world.rig.peer.frames[frames : frames + 2]]
+    problems = ["a cloud of the future has an age"] if any(aged) else []
     does = "uses no past sweep across the jump; the age of the cloud is no number but a reason"
-    return Outcome(Expected(does, without_past=("past_too_old", "time_jumped_back"), processed=2, only=()))
+    expected = Expected(does, without_past=("past_too_old", "time_jumped_back"), processed=2, only=())
+    return Outcome(expected, problems)
 
 
 def _same(world: World) -> Outcome:

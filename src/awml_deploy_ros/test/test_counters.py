@@ -39,3 +39,13 @@ def test_every_frame_has_past_sweeps_or_a_reason() -> None:
     found = {reason: count for reason, count in snapshot.without_past_sweeps.items() if count}
     assert found == {NoPastSweeps.FIRST_FRAME: 1, NoPastSweeps.LATE_TF: 1}
     assert snapshot.processed == snapshot.with_past_sweeps + sum(found.values())
+
+
+def test_a_snapshot_in_words_has_what_was_dropped_only() -> None:
+    counters = FrameCounters()
+    counters.count_received()
+    counters.count_processed()
+    assert str(counters.snapshot()) == "1 received, 1 processed"
+    counters.count_dropped(DropReason.SUPERSEDED, 2)
+    counters.count_dropped(DropReason.DEACTIVATED)
+    assert str(counters.snapshot()) == "1 received, 1 processed, dropped: 2 superseded, 1 deactivated"

@@ -124,15 +124,12 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
 
     def close(self) -> None:
         """Stop and free everything, in whatever state the node is."""
-        # All of it, whatever one of them raises: a thread that is left keeps the process from ending.
-        with ExitStack() as steps:
-            steps.callback(logging_bridge.disconnect, self._log_handler)
-            steps.callback(self._provenance_publisher.close)
-            steps.callback(self._slow_services.close)
-            steps.callback(self._release)
-            steps.callback(self._unsubscribe)
-            steps.callback(self._diagnostics.close)
-            self._slow_services.stop()
+        # All of it, whatever one step raises: a thread that is left keeps the process from ending.
+        parts = (self._provenance_publisher.close, self._slow_services.close, self._release)
+        with ExitStack() as last_first:
+            last_first.callback(logging_bridge.disconnect, self._log_handler)
+            for step in (*parts, self._unsubscribe, self._diagnostics.close, self._slow_services.stop):
+                last_first.callback(step)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition(self._configure_or_say_why)
@@ -177,8 +174,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
     def _configure_or_say_why(self) -> bool:
         try:
             self._configure()
-        except DeviceLostError:
-            # Another attempt in this process would fail as well.
+        except DeviceLostError:  # Another attempt in this process would fail as well.
             raise
         except AwmlDeployError as error:
             self._release()
@@ -259,7 +255,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-            # The last word about clouds that no record follows any more.
             self.get_logger().info(f"not active any more: {self.ledger.counters.snapshot()}")
 
     def _reproduction(self) -> dict[str, str]:
