@@ -189,7 +189,7 @@ def main(args: Sequence[str] | None = None) -> int:
     options = Options(
         chosen.rate, chosen.busy, chosen.patience, tmpfs=chosen.tmpfs, only=tuple(chosen.only)
     )
-    machine = measure.machine()
+    machine, loaded = measure.machine(), measure.under_load()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         bag = chosen.bag or simulated(Path(scratch, "bag"))
@@ -197,6 +197,7 @@ def main(args: Sequence[str] | None = None) -> int:
     result: dict[str, Any] = {
         "benchmark": "faults",
         "machine": machine,
+        "under_load": loaded,
         "load_average_after": [round(value, 2) for value in os.getloadavg()],
         "rate_hz": chosen.rate,
         "busy": chosen.busy,

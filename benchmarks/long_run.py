@@ -36,7 +36,7 @@ def run(minutes: float = MINUTES, rate_hz: float = RATE_HZ, bag: Path | None = N
     """Play for so long and report, with the series of latency and memory."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(reserve_domain_id()))
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    machine = measure.machine()
+    machine, loaded = measure.machine(), measure.under_load()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         source = CloudTopic.find(bag if bag is not None else simulated(folder / "bag"))
@@ -52,6 +52,7 @@ def run(minutes: float = MINUTES, rate_hz: float = RATE_HZ, bag: Path | None = N
     return {
         "benchmark": "long_run",
         "machine": machine,
+        "under_load": loaded,
         "load_average_after": [round(value, 2) for value in os.getloadavg()],
         "seconds": record.seconds,
         "rate_hz": rate_hz,
