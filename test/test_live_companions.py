@@ -21,6 +21,7 @@ from sensor_msgs.msg import PointCloud2
 from awml_deploy_core.artifacts import ModelBundle
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.centerpoint_node import CenterPointNode
+from awml_deploy_ros.frame import NO_TRANSPORT
 from awml_deploy_ros.model import OpenModel, open_bundle
 from awml_deploy_ros.process import FatalErrors
 from awml_deploy_ros.settings import NodeSettings
@@ -94,7 +95,7 @@ def feed_until(node: CenterPointNode, clouds: list[Any], condition: Callable[[],
     while not condition():
         assert time.monotonic() < end, node.companions.reports()
         for cloud in clouds:
-            node._stream._on_cloud(cloud, {"source_timestamp": 0})
+            node._stream._on_cloud(cloud, NO_TRANSPORT)
             time.sleep(0.2)
 
 

@@ -19,7 +19,7 @@ def _tree(folder: str) -> list[tuple[str, list[str]]]:
 setup(
     name=PACKAGE,
     version="0.1.0",
-    description="ROS 2 nodes that run deployed detectors on live point clouds",
+    description="ROS 2 nodes that run deployed models on live point clouds and images",
     license="Apache-2.0",
     packages=find_packages(exclude=["test", "test.*"]),
     package_data={PACKAGE: ["py.typed"]},
@@ -41,6 +41,8 @@ setup(
     entry_points={
         "console_scripts": [
             "centerpoint_node = awml_deploy_ros.programs:centerpoint_node",
+            "yolox_node = awml_deploy_ros.programs:yolox_node",
+            "calibration_status_node = awml_deploy_ros.programs:calibration_status_node",
             "bag_player = awml_deploy_ros.programs:bag_player",
             "clean_shared_memory = awml_deploy_ros.programs:clean_shared_memory",
             "bag_recorder = awml_deploy_ros.programs:bag_recorder",

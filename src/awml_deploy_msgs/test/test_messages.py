@@ -52,3 +52,18 @@ def test_a_frame_survives_serialisation() -> None:
     data = serialization.serialize_message(frame)
 
     assert serialization.deserialize_message(data, messages.DetectionFrame) == frame
+
+
+def test_the_record_of_an_image_survives_serialisation() -> None:
+    serialization = pytest.importorskip("rclpy.serialization")
+    messages = pytest.importorskip("awml_deploy_msgs.msg")
+
+    box = messages.ImageBox(
+        left=1.5, top=2.0, right=30.25, bottom=40.0, class_name="car", label=1, score=0.5
+    )
+    frame = messages.ImageDetectionFrame(width=64, height=48, boxes=[box], boxes_non_finite=-1)
+    frame.counters.dropped = [messages.DropCount(reason="malformed", count=1)]
+
+    data = serialization.serialize_message(frame)
+
+    assert serialization.deserialize_message(data, messages.ImageDetectionFrame) == frame

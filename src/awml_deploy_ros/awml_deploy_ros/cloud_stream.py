@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from functools import partial
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
-from sensor_msgs.msg import PointCloud2
 
-from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_core.points import PointCloudFrame
+from awml_deploy_ros.counters import FrameCounters
 from awml_deploy_ros.densification import Densifier, NoDensifier, SweepDensifier
-from awml_deploy_ros.frame import transport
-from awml_deploy_ros.qos_events import MissingMessages
-from awml_deploy_ros.qos_overrides import overridable
+from awml_deploy_ros.frame import Transport
+from awml_deploy_ros.input_subscription import InputSubscription
 from awml_deploy_ros.settings import DensificationSettings
 from awml_deploy_ros.tf import TransformBuffer
 from awml_deploy_ros.tf.listener import TransformListener
@@ -43,15 +40,12 @@ class CloudStream:
         self,
         node: Node,
         settings: DensificationSettings,
-        make_worker: Callable[[Densifier], InferenceWorker],
+        make_worker: Callable[[Densifier], InferenceWorker[PointCloudFrame]],
         on_arrival: Callable[[str, Any], None],
         counters: FrameCounters,
         on_transforms: Callable[[bool, Any], None] = lambda static, message: None,
     ) -> None:
-        self._node = node
         self._on_arrival = on_arrival
-        self._counters = counters
-        self._missing = MissingMessages(partial(counters.count_dropped, DropReason.LOST_IN_TRANSPORT))
         densifier: Densifier = NoDensifier()
         self.transforms: TransformListener | None = None
         if settings.num_past_frames:
@@ -61,41 +55,17 @@ class CloudStream:
         self.worker = make_worker(densifier)
         self.worker.start()
         self.topic_name = node.resolve_topic_name(POINT_CLOUD.name)
-        self.subscription = node.create_subscription(
-            PointCloud2,
-            POINT_CLOUD.name,
-            self._on_cloud,
-            qos_profile_sensor_data,
-            qos_overriding_options=overridable(),
-            event_callbacks=self._missing.callbacks(),
-        )
+        self.subscription = InputSubscription(node, POINT_CLOUD, self._on_cloud, counters)
 
     def close(self) -> None:
-        """Unsubscribe, finish the frame in work and forget sweeps and transforms.
-
-        Called where the subscription's callbacks are, or when nothing spins any more.
-        """
-        try:
-            self._count_left()
-            self._node.destroy_subscription(self.subscription)
+        """Unsubscribe, finish the frame in work and forget sweeps and transforms."""
+        # A worker that is left, because something before it raised, keeps the process from ending.
+        with ExitStack() as last_first:
+            last_first.callback(self.worker.stop)
             if self.transforms is not None:
-                self.transforms.close()
-        finally:
-            # A worker that is left would keep the process from ending.
-            self.worker.stop()
+                last_first.callback(self.transforms.close)
+            last_first.callback(self.subscription.close)
 
-    def _count_left(self) -> None:
-        """Count the clouds that have arrived and that nobody will look at."""
-        subscription = self.subscription
-        with subscription.handle:
-            while (taken := subscription.handle.take_message(subscription.msg_type, True)) is not None:
-                self._missing.arrived(taken[1])
-                self._counters.count_received()
-                self._counters.count_dropped(DropReason.DEACTIVATED)
-
-    def _on_cloud(self, message: Any, info: Any) -> None:
-        self._missing.arrived(info)
-        # Both clocks are system clocks, whatever ROS time is.
-        arrival = transport(int(info["source_timestamp"]), time.time_ns())
+    def _on_cloud(self, message: Any, transport: Transport) -> None:
         self._on_arrival(self.topic_name, message)
-        self.worker.submit(message, arrival)
+        self.worker.submit(message, transport)

@@ -1,4 +1,4 @@
-"""What became of every cloud, counted by reason."""
+"""What became of every input, counted by reason."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from enum import Enum
 
 
 class DropReason(str, Enum):
-    """Why a cloud gave no detections."""
+    """Why an input gave no result."""
 
     SUPERSEDED = "superseded"
-    """A newer cloud arrived before this one was looked at."""
+    """A newer input arrived before this one was looked at."""
     MALFORMED = "malformed"
-    """The cloud contradicts itself or the field mapping."""
+    """The input contradicts itself or the parameters."""
     INFERENCE_ERROR = "inference_error"
     """The pipeline refused or failed."""
     DEACTIVATED = "deactivated"
-    """The node was deactivated while the cloud waited."""
+    """The node was deactivated while the input waited."""
     LOST_IN_TRANSPORT = "lost_in_transport"
     """It never reached the node: lost on the way, or replaced by a newer one in the middleware's queue."""
     MISSING_TF = "missing_tf"
-    """A transform for its past sweeps is not known, and such clouds are to be dropped."""
+    """A transform that it needs is not known."""
     LATE_TF = "late_tf"
-    """A transform for its past sweeps did not arrive in time, and such clouds are to be dropped."""
+    """A transform that it needs did not arrive in time."""
+    UNPAIRED = "unpaired"
+    """What another sensor should have seen at the same time is missing."""
 
 
 class NoPastSweeps(str, Enum):
@@ -50,13 +52,39 @@ class NoPastSweeps(str, Enum):
 
 
 @dataclass(frozen=True)
+class InputKind:
+    """What a node counts, and what can become of it."""
+
+    noun: str
+    """Singular."""
+    reasons: tuple[DropReason, ...]
+    """Why one may be dropped."""
+    past_sweeps: bool = False
+    """Whether past ones are added."""
+
+
+_ANY = (
+    DropReason.SUPERSEDED,
+    DropReason.MALFORMED,
+    DropReason.INFERENCE_ERROR,
+    DropReason.DEACTIVATED,
+    DropReason.LOST_IN_TRANSPORT,
+)
+CLOUDS = InputKind("cloud", (*_ANY, DropReason.MISSING_TF, DropReason.LATE_TF), past_sweeps=True)
+IMAGES = InputKind("image", _ANY)
+CLOUDS_WITH_IMAGES = InputKind(
+    "cloud", (*_ANY, DropReason.UNPAIRED, DropReason.MISSING_TF, DropReason.LATE_TF)
+)
+
+
+@dataclass(frozen=True)
 class CounterSnapshot:
     """Counters at one moment."""
 
     received: int
     processed: int
     dropped: Mapping[DropReason, int]
-    """Every reason, zeros included."""
+    """Every reason of the kind of input, zeros included."""
     with_past_sweeps: int = 0
     """Of those processed."""
     without_past_sweeps: Mapping[NoPastSweeps, int] = field(default_factory=dict)
@@ -69,9 +97,14 @@ class CounterSnapshot:
 
 
 class FrameCounters:
-    """Thread-safe counters since the node was configured."""
+    """Thread-safe counters since the node was configured.
 
-    def __init__(self) -> None:
+    Args:
+        kind: What is counted.
+    """
+
+    def __init__(self, kind: InputKind = CLOUDS) -> None:
+        self.kind = kind
         self._lock = threading.Lock()
         self._received = 0
         self._processed = 0
@@ -98,7 +131,7 @@ class FrameCounters:
             return CounterSnapshot(
                 self._received,
                 self._processed,
-                {reason: self._dropped[reason] for reason in DropReason},
+                {reason: self._dropped[reason] for reason in self.kind.reasons},
                 self._processed - self._without_past.total(),
-                {reason: self._without_past[reason] for reason in NoPastSweeps},
+                {reason: self._without_past[reason] for reason in NoPastSweeps if self.kind.past_sweeps},
             )

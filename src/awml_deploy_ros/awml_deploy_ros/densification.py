@@ -12,7 +12,7 @@ import numpy.typing as npt
 from awml_deploy_core.errors import TransformError
 from awml_deploy_core.pipeline import StageClock
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
-from awml_deploy_ros.counters import NoPastSweeps
+from awml_deploy_ros.counters import DropReason, NoPastSweeps
 from awml_deploy_ros.settings import DensificationSettings
 from awml_deploy_ros.tf import TransformBuffer, TransformProblem, TransformUnavailableError
 from awml_deploy_ros.tf.pose import Matrix, inverse
@@ -38,6 +38,7 @@ class MissingTransformError(TransformError):
 
     def __init__(self, missing: NoPastSweeps, cause: TransformUnavailableError) -> None:
         self.missing = missing
+        self.drop_reason = DropReason(missing.value)
         super().__init__(
             cause.subject,
             cause.problem,

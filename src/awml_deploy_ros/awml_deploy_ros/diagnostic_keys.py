@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from awml_deploy_ros.counters import DropReason, NoPastSweeps
+from awml_deploy_ros.counters import CLOUDS, DropReason, InputKind, NoPastSweeps
 
-_DROPS: Mapping[DropReason, str] = MappingProxyType(
+_WHY: Mapping[DropReason, str] = MappingProxyType(
     {
         DropReason.SUPERSEDED: "a newer one arrived before they were looked at",
-        DropReason.MALFORMED: "they contradict themselves or the field mapping, or name no frame",
+        DropReason.MALFORMED: "they contradict themselves or the parameters, or name no frame",
         DropReason.INFERENCE_ERROR: "the model refused them or failed",
         DropReason.DEACTIVATED: "they waited when the node was deactivated",
         DropReason.LOST_IN_TRANSPORT: "they never reached the node: lost on the way, or replaced by newer "
         "ones in the middleware's queue",
-        DropReason.MISSING_TF: "a transform for their past sweeps is not known (on_missing_tf: drop)",
-        DropReason.LATE_TF: "a transform for their past sweeps did not come in time (on_missing_tf: drop)",
+        DropReason.MISSING_TF: "a transform that they need is not known",
+        DropReason.LATE_TF: "a transform that they need did not come in time",
+        DropReason.UNPAIRED: "no image with its CameraInfo was taken at their time",
     }
 )
 _WITHOUT_PAST: Mapping[NoPastSweeps, str] = MappingProxyType(
@@ -32,34 +33,61 @@ _WITHOUT_PAST: Mapping[NoPastSweeps, str] = MappingProxyType(
     }
 )
 
-PROCESSING_KEYS: Mapping[str, str] = MappingProxyType(
-    {
-        "state": "unconfigured, inactive, active or finalized; without a model the only key.",
-        "processing_time_ms": "Processing time of the last frame [ms]; empty before the first.",
-        "header_age_ms": "Age of the last frame's cloud by its stamp [ms]; empty where that means nothing.",
-        "header_age_problem": "Why it means nothing: simulated time, no stamp, the clock jumped, the stamp "
-        "is in the future, or another time base.",
-        "transport_ms": "From the publication of the last frame's cloud to its arrival [ms]; empty where "
-        "the clocks of both sides differ or the middleware does not tell.",
-        "clock_jumps": "How often the ROS clock was set since the node was configured.",
-        "received": "Clouds handed to the node since it was configured.",
-        "processed": "Clouds turned into detections.",
-        **{f"dropped.{reason.value}": f"Clouds not processed: {text}." for reason, text in _DROPS.items()},
+
+def processing_keys(kind: InputKind) -> dict[str, str]:
+    """Meaning by key of the status ``<node>: processing`` of a node with inputs of a kind."""
+    noun, plural = kind.noun, f"{kind.noun.capitalize()}s"
+    past = {
         "with_past_sweeps": "Frames processed with at least one past sweep.",
         **{
             f"without_past_sweeps.{reason.value}": f"Frames processed with the current sweep alone: {text}."
             for reason, text in _WITHOUT_PAST.items()
         },
-        "last_error": "Reason and message of the last cloud that failed since the node was activated; "
-        "it stays when later clouds are fine.",
-        "last_error_age_s": "How long ago that was [s]; empty if no cloud failed.",
+    }
+    return {
+        "state": "unconfigured, inactive, active or finalized; without a model the only key.",
+        "processing_time_ms": "Processing time of the last frame [ms]; empty before the first.",
+        "header_age_ms": f"Age of the last frame's {noun} by its stamp [ms]; empty where it means nothing.",
+        "header_age_problem": "Why it means nothing: simulated time, no stamp, the clock jumped, the stamp "
+        "is in the future, or another time base.",
+        "transport_ms": f"From the publication of the last frame's {noun} to its arrival [ms]; empty where "
+        "the clocks of both sides differ or the middleware does not tell.",
+        "clock_jumps": "How often the ROS clock was set since the node was configured.",
+        "received": f"{plural} handed to the node since it was configured.",
+        "processed": f"{plural} that gave a result.",
+        **{
+            f"dropped.{reason.value}": f"{plural} not processed: {_WHY[reason]}." for reason in kind.reasons
+        },
+        **(past if kind.past_sweeps else {}),
+        "last_error": f"Reason and message of the last {noun} that failed since the node was activated; "
+        "it stays when later ones are fine.",
+        "last_error_age_s": f"How long ago that was [s]; empty if no {noun} failed.",
         "model": "Model family and bundle.",
         "bundle_hash": "SHA-256 of the model bundle.",
         "backend": "Runtime of the model.",
         "device": "Device of the model.",
     }
+
+
+PROCESSING_KEYS: Mapping[str, str] = MappingProxyType(processing_keys(CLOUDS))
+"""Of the node ``centerpoint``."""
+
+CALIBRATION_KEYS: Mapping[str, str] = MappingProxyType(
+    {
+        "class": "The class of the last frame; empty before the first.",
+        "probability.<class>": "Probability of a class in the last frame.",
+        "stamp_s": "Stamp of the last frame's cloud [s].",
+        "camera": "Frame of its image.",
+        "lidar": "Frame of its cloud.",
+        "stamp_difference_ms": "Stamp of its image minus that of its cloud [ms].",
+        "points_in": "Points of its cloud.",
+        "points_projected": "Of those, seen in the image.",
+        "judged": "Frames judged since the node was configured.",
+        "miscalibrated": "Of those, not calibrated.",
+        "miscalibrated_in_a_row": "The last ones of those without a calibrated one in between.",
+    }
 )
-"""Meaning by key of the status ``<node>: processing``."""
+"""Meaning by key of the status ``<node>: calibration`` of the node ``calibration_status``."""
 
 LATENCY_KEYS: Mapping[str, str] = MappingProxyType(
     {

@@ -109,8 +109,9 @@ def processing_report(
 ) -> StatusReport:
     """The judgement, counters and the identity of the model.
 
-    Its keys are those of :data:`~awml_deploy_ros.diagnostic_keys.PROCESSING_KEYS`.
+    Its keys are those of :func:`~awml_deploy_ros.diagnostic_keys.processing_keys`.
     """
+    kind = ledger.counters.kind
     monitor, counters = ledger.monitor, ledger.counters.snapshot()
     processing_ms, failure = monitor.processing_ms, monitor.last_failure
     age, transport = ledger.last_age, ledger.last_transport
@@ -126,7 +127,7 @@ def processing_report(
         "received": str(counters.received),
         "processed": str(counters.processed),
         **{f"dropped.{reason.value}": str(count) for reason, count in counters.dropped.items()},
-        "with_past_sweeps": str(counters.with_past_sweeps),
+        **({"with_past_sweeps": str(counters.with_past_sweeps)} if kind.past_sweeps else {}),
         **{
             f"without_past_sweeps.{reason.value}": str(count)
             for reason, count in counters.without_past_sweeps.items()

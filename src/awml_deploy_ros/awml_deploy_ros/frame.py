@@ -1,4 +1,4 @@
-"""One processed cloud on its way to the outputs."""
+"""One processed input on its way to the outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from awml_deploy_core.detections import Detections
 from awml_deploy_core.pipeline import StageLatencies, StageLatency
 from awml_deploy_ros.budget import WAITS
 from awml_deploy_ros.counters import NoPastSweeps
@@ -36,15 +35,16 @@ class Transport:
 
 @dataclass(frozen=True, eq=False)
 class ProcessedFrame:
-    """What one cloud gave."""
+    """What one input gave."""
 
     header: Any
-    """std_msgs/Header of the cloud."""
-    detections: Detections
+    """std_msgs/Header of the input."""
+    output: Any
+    """Of the pipeline: Detections, Detections2D or a Classification."""
     stages: StageLatencies
     counts: Mapping[str, int]
     arrival_ns: int
-    """When the cloud arrived in the node, monotonic clock [ns]."""
+    """When the input arrived in the node, monotonic clock [ns]."""
     num_past_sweeps: int = 0
     """Sweeps besides the current one."""
     no_past_sweeps: NoPastSweeps | None = NoPastSweeps.DISABLED
@@ -67,13 +67,13 @@ class ProcessedFrame:
         return sum(stage.milliseconds for stage in self.stages.stages if stage.name not in WAITS)
 
     def elapsed_ms(self) -> float:
-        """Time since the cloud arrived in the node [ms]."""
+        """Time since the input arrived in the node [ms]."""
         return (time.monotonic_ns() - self.arrival_ns) * 1e-6
 
 
 @dataclass(frozen=True)
 class HeaderAge:
-    """Age of a cloud by its stamp and the ROS clock."""
+    """Age of an input by its stamp and the ROS clock."""
 
     milliseconds: float
     valid: bool

@@ -35,7 +35,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Failure:
-    """A cloud that gave no detections."""
+    """An input that gave no result."""
 
     reason: DropReason
     message: str
@@ -47,9 +47,15 @@ class Failure:
 
 
 class HealthMonitor:
-    """Remembers the last events of an active node; thread-safe. Times are monotonic [ns]."""
+    """Remembers the last events of an active node; thread-safe. Times are monotonic [ns].
 
-    def __init__(self, now_ns: int) -> None:
+    Args:
+        now_ns: The start.
+        noun: What the inputs are, singular.
+    """
+
+    def __init__(self, now_ns: int, noun: str = "cloud") -> None:
+        self._noun = noun
         self._lock = threading.Lock()
         self._last_arrival_ns = now_ns
         self._last_in_time_ns = now_ns
@@ -58,7 +64,7 @@ class HealthMonitor:
         self._failure: Failure | None = None
         self._degraded = ""
 
-    def cloud_arrived(self, now_ns: int) -> None:
+    def input_arrived(self, now_ns: int) -> None:
         with self._lock:
             self._last_arrival_ns = now_ns
             if self._waiting_since_ns is None:
@@ -87,14 +93,14 @@ class HealthMonitor:
 
     @property
     def last_failure(self) -> Failure | None:
-        """The last cloud that failed; None if none did."""
+        """The last input that failed; None if none did."""
         return self._failure
 
     def judge(self, now_ns: int, limits: HealthLimits) -> Health:
         """Judge the node now.
 
-        WARN: a cloud failed within the delay limit, the last frame took too long or lacked its past
-        sweeps for want of a transform, or no cloud came for as long as the delay limit. ERROR: clouds
+        WARN: an input failed within the delay limit, the last frame took too long or lacked its past
+        sweeps for want of a transform, or no input came for as long as the delay limit. ERROR: inputs
         come, but none was processed in time, or none gave any result, for as long as the delay limit.
         """
         with self._lock:
@@ -104,9 +110,10 @@ class HealthMonitor:
             late_ms = (now_ns - self._last_in_time_ns) * 1e-6
             processing_ms, failure, degraded = self._processing_ms, self._failure, self._degraded
         if waiting_ms > limits.max_delay_ms:
-            return Health(Level.ERROR, f"no result for {waiting_ms / 1000:.1f} s, though clouds came")
+            text = f"no result for {waiting_ms / 1000:.1f} s, though {self._noun}s came"
+            return Health(Level.ERROR, text)
         if silent_ms > limits.max_delay_ms:
-            return Health(Level.WARN, f"no cloud for {silent_ms / 1000:.1f} s")
+            return Health(Level.WARN, f"no {self._noun} for {silent_ms / 1000:.1f} s")
         trouble = ""
         if failure is not None and (now_ns - failure.time_ns) * 1e-6 <= limits.max_delay_ms:
             trouble = str(failure)
@@ -115,7 +122,8 @@ class HealthMonitor:
         elif degraded:
             trouble = f"without past sweeps: {degraded}"
         if not trouble:
-            return Health(Level.OK, "running" if processing_ms is not None else "waiting for a cloud")
+            waiting = f"waiting for the first {self._noun}"
+            return Health(Level.OK, waiting if processing_ms is None else "running")
         if late_ms > limits.max_delay_ms:
             return Health(Level.ERROR, f"no frame in time for {late_ms / 1000:.1f} s; {trouble}")
         return Health(Level.WARN, trouble)

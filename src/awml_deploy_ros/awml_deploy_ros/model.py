@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import sha256_file
-from awml_deploy_core.points import PointCloudFrame, PointColumns
-from awml_deploy_ros.settings import NodeSettings
-from awml_deploy_ros.worker import DetectionPipeline
+from awml_deploy_core.pipeline import InferencePipeline
+from awml_deploy_ros.node.model_settings import ModelSettings
 
 if TYPE_CHECKING:
     from awml_deploy_core.artifacts.bundle import ModelBundle
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What made the detections."""
+    """What made the results."""
 
     model_name: str
     bundle_hash: str
@@ -34,7 +32,7 @@ class ModelIdentity:
 class OpenModel:
     """A pipeline as its bundle defines it, and its identity."""
 
-    pipeline: DetectionPipeline
+    pipeline: InferencePipeline[Any, Any]
     identity: ModelIdentity
     bundle_path: str = ""
     """Empty if it is of no bundle."""
@@ -44,12 +42,25 @@ class OpenModel:
     """What the model does, by the name that its family gives."""
     engine_keys: tuple[str, ...] = ()
     """Of the engines in use, as ``component: key``."""
+    class_names: tuple[str, ...] = ()
+    """As the model is configured; empty if its configuration names none."""
+
+    def require_task(self, task: str, model_path: str) -> None:
+        """Raise an ArtifactError if the model does something else than a node is for."""
+        if self.task != task:
+            raise ArtifactError(
+                model_path,
+                "is of a model for another node",
+                got=self.task,
+                expected=task,
+                hint="Start the node of its family, or name another bundle in model_path.",
+            )
 
 
-ModelOpener = Callable[[NodeSettings], OpenModel]
+ModelOpener = Callable[[ModelSettings], OpenModel]
 
 
-def open_bundle(settings: NodeSettings) -> OpenModel:
+def open_bundle(settings: ModelSettings) -> OpenModel:
     """Open the bundle, backend and device that the parameters name.
 
     Raises:
@@ -76,10 +87,11 @@ def open_bundle(settings: NodeSettings) -> OpenModel:
         "" if manifest is None else manifest.model_dump_json(indent=2),
         bundle.family.task,
         _engine_keys(pipeline),
+        tuple(bundle.family.dump_config(bundle.config).get("class_names", ())),
     )
 
 
-def _engine_keys(pipeline: DetectionPipeline) -> tuple[str, ...]:
+def _engine_keys(pipeline: InferencePipeline[Any, Any]) -> tuple[str, ...]:
     """Keys of the engines that the sessions run; a session without one says nothing."""
     return tuple(
         f"{session.spec.name}: {key}"
@@ -88,7 +100,7 @@ def _engine_keys(pipeline: DetectionPipeline) -> tuple[str, ...]:
     )
 
 
-def bundle_identity(settings: NodeSettings) -> ModelIdentity:
+def bundle_identity(settings: ModelSettings) -> ModelIdentity:
     """What :func:`open_bundle` would tell of the bundle, without opening its pipeline.
 
     Raises:
@@ -99,7 +111,7 @@ def bundle_identity(settings: NodeSettings) -> ModelIdentity:
     return _identity(ModelBundle.open(Path(settings.model_path).expanduser()), settings)
 
 
-def _identity(bundle: ModelBundle, settings: NodeSettings) -> ModelIdentity:
+def _identity(bundle: ModelBundle, settings: ModelSettings) -> ModelIdentity:
     name = f"{bundle.family.name}/{bundle.folder.resolve().name}"
     return ModelIdentity(name, bundle_hash(bundle), settings.backend, settings.device)
 
@@ -124,9 +136,9 @@ def bundle_hash(bundle: ModelBundle) -> str:
 
 
 def warm_up(
-    pipeline: DetectionPipeline, frames: int, before_each: Callable[[], None] = lambda: None
-) -> tuple[str, ...]:
-    """Run the pipeline so that the first cloud is not slow; return the class names.
+    pipeline: InferencePipeline[Any, Any], frames: int, before_each: Callable[[], None] = lambda: None
+) -> None:
+    """Run the pipeline so that the first input is not slow.
 
     Args:
         pipeline: What is run.
@@ -140,10 +152,10 @@ def warm_up(
         before_each()
         pipeline.warm_up()
     before_each()
-    empty = PointCloudFrame.single(PointColumns.from_array(np.zeros((0, 4), np.float32)))
-    return pipeline.infer(empty).output.class_names
 
 
-def with_options(pipeline: DetectionPipeline, options: Mapping[str, Any]) -> DetectionPipeline:
+def with_options(
+    pipeline: InferencePipeline[Any, Any], options: Mapping[str, Any]
+) -> InferencePipeline[Any, Any]:
     """The pipeline with run-time options set, or itself where none is."""
     return pipeline.with_options(options) if options else pipeline

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 ParameterType = Literal["bool", "int", "double", "string", "double[]", "string[]"]
@@ -42,6 +43,28 @@ class ParameterTable:
     def at_start(self) -> tuple[ParameterSpec, ...]:
         """What is declared before a model is loaded."""
         return tuple(spec for spec in self.specs if spec.default is not None)
+
+
+def plain_model_specs(
+    specs: tuple[ParameterSpec, ...], options: Mapping[str, Any]
+) -> tuple[ParameterSpec, ...]:
+    """Those of the specs without a default whose option a loaded model has, with its value."""
+    return tuple(
+        replace(spec, default=list(value) if spec.type.endswith("[]") else value)
+        for spec in specs
+        if spec.default is None and (value := options.get(spec.option or "")) is not None
+    )
+
+
+def plain_options(specs: tuple[ParameterSpec, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Run-time options from parameter values; parameters that set none are left out."""
+    names = {spec.name: spec.option for spec in specs if spec.option is not None}
+    return {names[name]: value for name, value in values.items() if name in names}
+
+
+def plain_table(specs: tuple[ParameterSpec, ...]) -> ParameterTable:
+    """A table in which every option of the model has one parameter."""
+    return ParameterTable(specs, partial(plain_model_specs, specs), partial(plain_options, specs))
 
 
 DURATION_MS = (1.0, 60000.0)

@@ -1,4 +1,4 @@
-"""The parameters of the node, in one table.
+"""The parameters of the node ``centerpoint``, in one table.
 
 The node declares them from here, the launch file makes its arguments from here and the
 documentation lists them from here. This module knows no ROS.
@@ -7,12 +7,17 @@ documentation lists them from here. This module knows no ROS.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from awml_deploy_ros.node import common_parameters as common
-from awml_deploy_ros.parameter_spec import DURATION_MS, ParameterSpec, ParameterTable
+from awml_deploy_ros.parameter_spec import (
+    DURATION_MS,
+    ParameterSpec,
+    ParameterTable,
+    plain_model_specs,
+    plain_options,
+)
 
 OUTPUT_NAMES = ("frame", "markers", "debug", "detected_objects", "detection3d")
 ON_MISSING_TF = ("single_sweep", "drop")
@@ -40,23 +45,7 @@ TABLE: tuple[ParameterSpec, ...] = (
         "detection3d needs vision_msgs.",
         choices=OUTPUT_NAMES,
     ),
-    ParameterSpec("field_mapping.x", "string", "x", "Field of the cloud that holds x [m]."),
-    ParameterSpec("field_mapping.y", "string", "y", "Field of the cloud that holds y [m]."),
-    ParameterSpec("field_mapping.z", "string", "z", "Field of the cloud that holds z [m]."),
-    ParameterSpec(
-        "field_mapping.intensity",
-        "string",
-        "intensity",
-        "Field of the cloud that holds the intensity (0 to 255); used where the cloud has it, "
-        "empty to ignore it.",
-    ),
-    ParameterSpec(
-        "check_is_dense",
-        "bool",
-        True,
-        "Refuse a cloud that says is_dense but has NaN or infinite coordinates; false leaves such "
-        "points out, as in a cloud that is not dense.",
-    ),
+    *common.CLOUD,
     ParameterSpec("markers.lifetime_ms", "double", 500.0, "Lifetime of a marker [ms].", DURATION_MS),
     ParameterSpec(
         "densification_params.num_past_frames",
@@ -165,25 +154,18 @@ def class_score_spec(class_name: str, scores: Sequence[float]) -> ParameterSpec:
 
 def model_specs(options: Mapping[str, Any]) -> tuple[ParameterSpec, ...]:
     """Parameters whose defaults are the options of a loaded model."""
-    plain = (
-        replace(spec, default=list(value) if spec.type.endswith("[]") else value)
-        for spec in TABLE
-        if spec.default is None and (value := options.get(spec.option or "")) is not None
-    )
+    plain = plain_model_specs(TABLE, options)
     scores = options.get(CLASS_SCORES_OPTION, {})
     return (*plain, *(class_score_spec(name, values) for name, values in scores.items()))
 
 
 def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Run-time options of the pipeline from parameter values; other parameters are left out."""
-    options: dict[str, Any] = {}
+    options = plain_options(TABLE, values)
     for name, value in values.items():
-        spec = BY_NAME.get(name)
         if name.startswith(f"{CLASS_SCORES_PREFIX}."):
             class_name = name.removeprefix(f"{CLASS_SCORES_PREFIX}.")
             options.setdefault(CLASS_SCORES_OPTION, {})[class_name] = value
-        elif spec is not None and spec.option is not None:
-            options[spec.option] = value
     return options
 
 

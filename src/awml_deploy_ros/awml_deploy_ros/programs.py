@@ -10,6 +10,8 @@ from awml_deploy_ros import signals
 
 _MODULES = {
     "centerpoint_node": "centerpoint_node",
+    "yolox_node": "yolox_node",
+    "calibration_status_node": "calibration_status_node",
     "bag_player": "bag_player",
     "bag_recorder": "bag_recorder",
     "clean_shared_memory": "shared_memory",
@@ -29,6 +31,14 @@ def run_program(name: str) -> int:
 
 def centerpoint_node() -> int:
     return run_program("centerpoint_node")
+
+
+def yolox_node() -> int:
+    return run_program("yolox_node")
+
+
+def calibration_status_node() -> int:
+    return run_program("calibration_status_node")
 
 
 def bag_player() -> int:

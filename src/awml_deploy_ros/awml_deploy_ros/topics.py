@@ -1,8 +1,8 @@
-"""The topics of the node, in one table. This module knows no ROS."""
+"""The topics of the nodes, in one table a node. This module knows no ROS."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,12 @@ class TopicSpec:
 POINT_CLOUD = TopicSpec(
     "~/input/pointcloud", "sensor_msgs/msg/PointCloud2", "Input: clouds, best effort, the latest wins."
 )
+IMAGE = TopicSpec("~/input/image", "sensor_msgs/msg/Image", "Input: images, best effort, the latest wins.")
+CAMERA_INFO = TopicSpec(
+    "~/input/camera_info",
+    "sensor_msgs/msg/CameraInfo",
+    "Input: calibration of the camera, one for each image, with its stamp.",
+)
 TF = TopicSpec(
     "/tf",
     "tf2_msgs/msg/TFMessage",
@@ -39,6 +45,12 @@ FRAME = TopicSpec(
     "~/output/frame",
     "awml_deploy_msgs/msg/DetectionFrame",
     "The typed record of a frame: boxes, stage latencies, counters, identity.",
+    "frame",
+)
+IMAGE_FRAME = TopicSpec(
+    "~/output/frame",
+    "awml_deploy_msgs/msg/ImageDetectionFrame",
+    "The typed record of an image: boxes, stage latencies, counters, identity.",
     "frame",
 )
 MARKERS = TopicSpec(
@@ -59,6 +71,12 @@ DETECTION3D = TopicSpec(
     "The ROS standard for detections; it has no velocity.",
     "detection3d",
 )
+DETECTION2D = TopicSpec(
+    "~/output/detections",
+    "vision_msgs/msg/Detection2DArray",
+    "The ROS standard for detections in images [px].",
+    "detection2d",
+)
 _STAMPED = "autoware_internal_debug_msgs/msg/Float64Stamped"
 CYCLIC_TIME = TopicSpec(
     "~/debug/cyclic_time_ms", _STAMPED, "Time between two processed frames [ms].", "debug"
@@ -66,14 +84,14 @@ CYCLIC_TIME = TopicSpec(
 PROCESSING_TIME = TopicSpec(
     "~/debug/processing_time_ms",
     _STAMPED,
-    "Sum of all stages from decode to nms [ms]; without publication and the waits in the queue and for "
-    "transforms.",
+    "Sum of all stages of a frame [ms]; without publication and the waits in the queue, for another "
+    "sensor and for transforms.",
     "debug",
 )
 PIPELINE_LATENCY = TopicSpec(
     "~/debug/pipeline_latency_ms",
     _STAMPED,
-    "Age of the cloud by its stamp [ms]; only where stamp and clock share a time base.",
+    "Age of the input by its stamp [ms]; only where stamp and clock share a time base.",
     "debug",
 )
 DIAGNOSTICS = TopicSpec(
@@ -133,5 +151,16 @@ TOPICS = (
     PROVENANCE,
     SHADOW,
 )
+_ALWAYS = (CYCLIC_TIME, PROCESSING_TIME, PIPELINE_LATENCY, DIAGNOSTICS, PROVENANCE)
+YOLOX_TOPICS = (IMAGE, IMAGE_FRAME, DETECTION2D, *_ALWAYS)
+CALIBRATION_TF = replace(TF, description="Input: where the LiDAR is in the camera's frame.")
+CALIBRATION_TOPICS = (
+    replace(POINT_CLOUD, description="Input: clouds with intensity, best effort; what is counted."),
+    replace(IMAGE, description="Input: images of the camera, best effort."),
+    CAMERA_INFO,
+    CALIBRATION_TF,
+    TF_STATIC,
+    *_ALWAYS,
+)
 RECORDED = (FRAME, MARKERS, DETECTED_OBJECTS, DETECTION3D, DIAGNOSTICS, PROVENANCE, SHADOW)
-"""What the bag recorder records of a node."""
+"""What the bag recorder records of the node ``centerpoint``."""

@@ -4,47 +4,87 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ImageError, PointCloudError
 from awml_deploy_core.pipeline import InferencePipeline, StageClock, StageLatencies
-from awml_deploy_core.points import PointCloudFrame
-from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud
-from awml_deploy_ros.counters import DropReason, FrameCounters
-from awml_deploy_ros.densification import Densifier, MissingTransformError
+from awml_deploy_ros.counters import DropReason, FrameCounters, NoPastSweeps
 from awml_deploy_ros.frame import NO_TRANSPORT, ProcessedFrame, Transport
+from awml_deploy_ros.input_queue import LatestInput, ReceivedInput
 from awml_deploy_ros.process import FatalErrors
+from awml_deploy_ros.tf.problems import TransformProblem, TransformUnavailableError
 
-DetectionPipeline = InferencePipeline[PointCloudFrame, Detections]
+SampleT = TypeVar("SampleT")
 
 
-def _kinds(frame: PointCloudFrame) -> tuple[Any, ...]:
-    columns = frame.sweeps[0].columns
-    found = (columns.x, columns.y, columns.z, columns.intensity)
-    return tuple(None if column is None else column.dtype for column in found)
+@dataclass(frozen=True, eq=False)
+class Prepared(Generic[SampleT]):
+    """What the pipeline is given for one input."""
+
+    sample: SampleT
+    num_past_sweeps: int = 0
+    """Sweeps besides the current one."""
+    no_past_sweeps: NoPastSweeps | None = NoPastSweeps.DISABLED
+    """Why there is none; None if there is."""
+    degraded: str = ""
+    """What is wrong with a transform, so that a past sweep is missing."""
+
+
+class Preparation(Protocol[SampleT]):
+    """Makes samples of inputs; all but :meth:`passed_over` and :meth:`cancel` in the worker's thread."""
+
+    def prepare(self, received: ReceivedInput, clock: StageClock) -> Prepared[SampleT]:
+        """What the pipeline is given.
+
+        Args:
+            received: The input.
+            clock: Gets the stages.
+
+        Raises:
+            AwmlDeployError: The input is dropped, for the reason that :func:`drop_reason` tells.
+        """
+        ...
+
+    def published(self, prepared: Prepared[SampleT]) -> None:
+        """Called once what became of a sample is published."""
+        ...
+
+    def passed_over(self, received: ReceivedInput) -> None:
+        """Called with an input that a newer one superseded."""
+        ...
+
+    def cancel(self) -> None:
+        """End a wait of :meth:`prepare` in another thread, and wait no more."""
+        ...
+
+
+def drop_reason(error: AwmlDeployError) -> DropReason:
+    """Why an input that raised an error is dropped; one with a ``drop_reason`` says so itself."""
+    own = getattr(error, "drop_reason", None)
+    if isinstance(own, DropReason):
+        return own
+    if isinstance(error, PointCloudError | ImageError):
+        return DropReason.MALFORMED
+    if isinstance(error, TransformUnavailableError):
+        late = error.transform_problem is TransformProblem.TOO_LATE
+        return DropReason.LATE_TF if late else DropReason.MISSING_TF
+    return DropReason.INFERENCE_ERROR
 
 
 @dataclass(eq=False)
-class InferenceWorker:
-    """Takes the latest cloud, runs the pipeline, hands the frame to ``publish``."""
+class InferenceWorker(Generic[SampleT]):
+    """Takes the latest input, runs the pipeline, hands the frame to ``publish``."""
 
-    pipeline: Callable[[], DetectionPipeline]
+    pipeline: Callable[[], InferencePipeline[SampleT, Any]]
     """The pipeline of the next frame, so that options change between frames only."""
-    decode: Callable[[Any], PointCloudFrame]
-    """Turns a sensor_msgs/PointCloud2 into a frame, or raises a PointCloudError."""
-    densifier: Densifier
+    preparation: Preparation[SampleT]
     counters: FrameCounters
     publish: Callable[[ProcessedFrame], None]
     report_error: Callable[[DropReason, AwmlDeployError], None]
     fatal: FatalErrors
-    num_past: int = 0
-    """Past sweeps in use, so how many superseded clouds are worth remembering."""
-    _superseded: deque[ReceivedCloud] = field(default_factory=deque, init=False)
-    _queue: LatestCloud = field(default_factory=LatestCloud, init=False)
+    _queue: LatestInput = field(default_factory=LatestInput, init=False)
     _thread: threading.Thread | None = field(default=None, init=False)
 
     def start(self) -> None:
@@ -52,98 +92,79 @@ class InferenceWorker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the frame in work, count a waiting cloud as dropped and end the thread."""
+        """Finish the frame in work, count a waiting input as dropped and end the thread."""
         if left := self._queue.close():
             self.counters.count_dropped(DropReason.DEACTIVATED, left)
-        self.densifier.cancel()
+        self.preparation.cancel()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
-    def submit(self, message: Any, transport: Transport = NO_TRANSPORT) -> None:
-        """Take a sensor_msgs/PointCloud2; returns at once."""
+    def submit(
+        self, message: Any, transport: Transport = NO_TRANSPORT, arrival_ns: int | None = None
+    ) -> None:
+        """Take an input; returns at once.
+
+        Args:
+            message: A message with a header, or several that belong together.
+            transport: How long it was on its way.
+            arrival_ns: When it arrived, monotonic clock [ns]; None is now.
+        """
         self.counters.count_received()
-        cloud = ReceivedCloud(message, time.monotonic_ns(), transport)
-        left = self._queue.put(cloud)
-        if left is cloud:
+        now_ns = time.monotonic_ns()
+        received = ReceivedInput(message, now_ns if arrival_ns is None else arrival_ns, transport, now_ns)
+        left = self._queue.put(received)
+        if left is received:
             self.counters.count_dropped(DropReason.DEACTIVATED)
         elif left is not None:
             self.counters.count_dropped(DropReason.SUPERSEDED)
-            self.pass_over(left)
+            self.preparation.passed_over(left)
 
-    def pass_over(self, cloud: ReceivedCloud) -> None:
-        """Keep a superseded cloud as a past sweep of the next."""
-        self._superseded.append(cloud)
-        # Appending and popping are atomic, and only one thread appends.
-        while len(self._superseded) > self.num_past:
-            self._superseded.popleft()
+    def refuse(self, error: AwmlDeployError) -> None:
+        """Count an input that arrived and is not worth a place in the queue."""
+        self.counters.count_received()
+        self._drop(error)
 
     def _run(self) -> None:
         with self.fatal:
-            while (cloud := self._queue.take()) is not None:
-                self.process(cloud)
+            while (received := self._queue.take()) is not None:
+                self.process(received)
 
-    def process(self, cloud: ReceivedCloud) -> None:
-        """Run one cloud in the calling thread, as the worker's own does."""
+    def process(self, received: ReceivedInput) -> None:
+        """Run one input in the calling thread, as the worker's own does."""
         clock = StageClock()
-        clock.add("queue", (time.monotonic_ns() - cloud.arrival_ns) * 1e-6)
+        clock.add("queue", (time.monotonic_ns() - received.queued_ns) * 1e-6)
         try:
-            with clock.stage("decode"):
-                sample = self.decode(cloud.message)
-            if self._superseded:
-                with clock.stage("remember"):
-                    self._remember_superseded(sample)
-            densified = self.densifier.densify(sample, clock)
-            detections, latencies, counts = self.pipeline().infer(densified.frame)
-        except (PointCloudError, ImageError) as error:
-            self._drop(DropReason.MALFORMED, error)
-        except MissingTransformError as error:
-            self._drop(DropReason(error.missing.value), error)
+            prepared = self.preparation.prepare(received, clock)
+            output, latencies, counts = self.pipeline().infer(prepared.sample)
         except DeviceLostError as error:
-            self._drop(DropReason.INFERENCE_ERROR, error)
+            self._drop(error)
             # No later frame can succeed: the process has to end, so that launch starts another.
             raise
         except AwmlDeployError as error:
-            self._drop(DropReason.INFERENCE_ERROR, error)
-        else:
-            self.counters.count_processed(densified.missing)
-            stages: StageLatencies = clock.result() + latencies
-            self.publish(
-                ProcessedFrame(
-                    cloud.message.header,
-                    detections,
-                    stages,
-                    dict(counts),
-                    cloud.arrival_ns,
-                    densified.num_past_sweeps,
-                    densified.missing,
-                    densified.detail,
-                    sample=densified.frame,
-                    transport=cloud.transport,
-                )
+            self._drop(error)
+            return
+        self.counters.count_processed(prepared.no_past_sweeps)
+        stages: StageLatencies = clock.result() + latencies
+        self.publish(
+            ProcessedFrame(
+                received.message.header,
+                output,
+                stages,
+                dict(counts),
+                received.arrival_ns,
+                prepared.num_past_sweeps,
+                prepared.no_past_sweeps,
+                prepared.degraded,
+                sample=prepared.sample,
+                transport=received.transport,
             )
-            # After publication, which this would delay; not before the pipeline has taken the sweep,
-            # or one that it refuses would spoil the next frame.
-            self.densifier.remember(sample)
+        )
+        # After publication, which this would delay; not before the pipeline has taken the sample, or
+        # one that it refuses would spoil the next frame.
+        self.preparation.published(prepared)
 
-    def _remember_superseded(self, current: PointCloudFrame) -> None:
-        """Give the densifier the clouds that came between the last frame and this one.
-
-        They were counted when they were superseded; one that the pipeline might refuse is left out.
-        """
-        kinds = _kinds(current)
-        while True:
-            try:
-                cloud = self._superseded.popleft()
-            except IndexError:
-                return
-            try:
-                sample = self.decode(cloud.message)
-            except PointCloudError:
-                continue
-            if sample.stamp_ns < current.stamp_ns and _kinds(sample) == kinds:
-                self.densifier.remember(sample)
-
-    def _drop(self, reason: DropReason, error: AwmlDeployError) -> None:
+    def _drop(self, error: AwmlDeployError) -> None:
+        reason = drop_reason(error)
         self.counters.count_dropped(reason)
         self.report_error(reason, error)

@@ -72,6 +72,8 @@ class FakePipeline(InferencePipeline[PointCloudFrame, Detections]):
 
     def warm_up(self) -> None:
         time.sleep(self.state.infer_s)
+        if self.state.failure is not None:
+            raise self.state.failure
 
     def close(self) -> None:
         self.state.closed = True
@@ -118,7 +120,7 @@ class FakeModels:
     def __call__(self, settings: NodeSettings) -> OpenModel:
         self.settings.append(settings)
         self.state.closed = False
-        return OpenModel(FakePipeline(self.state), IDENTITY)
+        return OpenModel(FakePipeline(self.state), IDENTITY, class_names=CLASSES)
 
 
 def inference_failure() -> InferenceError:

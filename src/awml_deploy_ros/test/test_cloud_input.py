@@ -1,40 +1,13 @@
-"""The queue of one and the way from a message to a frame."""
-
-import threading
+"""The way from a message to a frame."""
 
 import numpy as np
 import pytest
 from clouds import cloud_of, truncated_cloud
 
 from awml_deploy_core.errors import ParameterError, PointCloudError
-from awml_deploy_ros.cloud_input import LatestCloud, ReceivedCloud, field_mapping, frame_of
+from awml_deploy_ros.cloud_input import field_mapping, frame_of
 
 MAPPING = field_mapping({"x": "x", "y": "y", "z": "z", "intensity": "intensity"})
-
-
-def test_the_latest_cloud_wins() -> None:
-    queue = LatestCloud()
-    first, second = ReceivedCloud("first", 0), ReceivedCloud("second", 1)
-    assert queue.put(first) is None
-    assert queue.put(second) is first
-    assert queue.take() is second
-
-
-def test_closing_ends_a_wait_and_tells_what_was_left() -> None:
-    queue = LatestCloud()
-    taken = []
-    thread = threading.Thread(target=lambda: taken.append(queue.take()))
-    thread.start()
-    assert queue.close() == 0
-    thread.join(60)
-    assert taken == [None]
-
-    queue = LatestCloud()
-    queue.put(ReceivedCloud("waiting", 0))
-    assert queue.close() == 1
-    assert queue.take() is None
-    late = ReceivedCloud("too late", 1)
-    assert queue.put(late) is late
 
 
 def test_a_frame_shares_the_memory_of_its_message() -> None:

@@ -1,8 +1,8 @@
-"""No cloud is forgotten."""
+"""No input is forgotten."""
 
 import threading
 
-from awml_deploy_ros.counters import DropReason, FrameCounters, NoPastSweeps
+from awml_deploy_ros.counters import CLOUDS, IMAGES, DropReason, FrameCounters, NoPastSweeps
 
 
 def test_counts_add_up_across_threads() -> None:
@@ -24,7 +24,7 @@ def test_counts_add_up_across_threads() -> None:
     snapshot = counters.snapshot()
     assert (snapshot.received, snapshot.processed) == (4000, 2000)
     assert snapshot.dropped == {
-        **dict.fromkeys(DropReason, 0),
+        **dict.fromkeys(CLOUDS.reasons, 0),
         DropReason.SUPERSEDED: 2000,
         DropReason.LOST_IN_TRANSPORT: 3,
     }
@@ -39,6 +39,15 @@ def test_every_frame_has_past_sweeps_or_a_reason() -> None:
     found = {reason: count for reason, count in snapshot.without_past_sweeps.items() if count}
     assert found == {NoPastSweeps.FIRST_FRAME: 1, NoPastSweeps.LATE_TF: 1}
     assert snapshot.processed == snapshot.with_past_sweeps + sum(found.values())
+
+
+def test_images_have_neither_transforms_nor_past_sweeps() -> None:
+    counters = FrameCounters(IMAGES)
+    counters.count_processed()
+    snapshot = counters.snapshot()
+    assert set(snapshot.dropped) == set(IMAGES.reasons)
+    assert not {DropReason.MISSING_TF, DropReason.UNPAIRED} & set(snapshot.dropped)
+    assert snapshot.without_past_sweeps == {}
 
 
 def test_a_snapshot_in_words_has_what_was_dropped_only() -> None:

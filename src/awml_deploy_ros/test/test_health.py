@@ -24,7 +24,7 @@ def test_silence_is_a_warning() -> None:
 def test_a_frame_that_never_ends_is_an_error_not_silence() -> None:
     monitor = HealthMonitor(0)
     for arrival in range(100, 1100, 100):
-        monitor.cloud_arrived(arrival * MS)
+        monitor.input_arrived(arrival * MS)
     assert monitor.judge(1050 * MS, LIMITS).level == Level.OK
     health = monitor.judge(3100 * MS, LIMITS)
     assert (health.level, health.message) == (Level.ERROR, "no result for 3.0 s, though clouds came")
@@ -36,7 +36,7 @@ def test_a_slow_frame_is_a_warning_and_slow_frames_are_an_error() -> None:
     monitor = HealthMonitor(0)
     monitor.frame_processed(100 * MS, 300.0, LIMITS)
     assert monitor.judge(150 * MS, LIMITS).level == Level.WARN
-    monitor.cloud_arrived(900 * MS)
+    monitor.input_arrived(900 * MS)
     monitor.frame_processed(1200 * MS, 300.0, LIMITS)
     health = monitor.judge(1250 * MS, LIMITS)
     assert health.level == Level.ERROR
@@ -47,13 +47,13 @@ def test_a_slow_frame_is_a_warning_and_slow_frames_are_an_error() -> None:
 
 def test_a_failure_stays_a_warning_for_a_while_although_later_clouds_are_fine() -> None:
     monitor = HealthMonitor(0)
-    monitor.cloud_arrived(90 * MS)
+    monitor.input_arrived(90 * MS)
     monitor.frame_failed(100 * MS, DropReason.MALFORMED, "data: wrong length")
-    monitor.cloud_arrived(190 * MS)
+    monitor.input_arrived(190 * MS)
     monitor.frame_processed(200 * MS, 50.0, LIMITS)
     health = monitor.judge(300 * MS, LIMITS)
     assert (health.level, health.message) == (Level.WARN, "malformed: data: wrong length")
-    monitor.cloud_arrived(1190 * MS)
+    monitor.input_arrived(1190 * MS)
     monitor.frame_processed(1200 * MS, 50.0, LIMITS)
     assert monitor.judge(1250 * MS, LIMITS).level == Level.OK
     assert str(monitor.last_failure) == "malformed: data: wrong length"
@@ -62,9 +62,9 @@ def test_a_failure_stays_a_warning_for_a_while_although_later_clouds_are_fine() 
 
 def test_failures_alone_are_an_error() -> None:
     monitor = HealthMonitor(0)
-    monitor.cloud_arrived(890 * MS)
+    monitor.input_arrived(890 * MS)
     monitor.frame_failed(900 * MS, DropReason.INFERENCE_ERROR, "no")
-    monitor.cloud_arrived(1090 * MS)
+    monitor.input_arrived(1090 * MS)
     monitor.frame_failed(1100 * MS, DropReason.INFERENCE_ERROR, "no")
     assert monitor.judge(1150 * MS, LIMITS).level == Level.ERROR
 

@@ -6,24 +6,28 @@ import sys
 FORBIDDEN = ("torch", "mmdet3d", "onnx", "matplotlib", "rosbags", "rich")
 RUN_PATH = """
 import sys
+from awml_deploy_ros.calibration_status_node import CalibrationStatusNode
 from awml_deploy_ros.centerpoint_node import CenterPointNode
+from awml_deploy_ros.yolox_node import YoloxNode
 from awml_deploy_ros.outputs import registry
 for name in ("frame", "markers", "debug"):
     registry._factory(name)
+registry._factory("frame", "detection2d")
 from awml_deploy_core.artifacts.bundle import ModelBundle
 from awml_deploy_core.runner import open_pipeline
 from awml_deploy_core.family import load_family
 from awml_deploy_core.runtime.registry import load_backend
-family = load_family("centerpoint")
-config = family.parse_config({})
-family.component_specs(config)
+for name in ("centerpoint", "yolox", "calibration_status"):
+    family = load_family(name)
+    config = family.parse_config({})
+    family.component_specs(config)
 load_backend("onnxruntime")
 import onnxruntime
 print(*sorted(name for name in sys.modules if name.partition(".")[0] in %r))
 """
 
 
-def test_the_nodes_run_path_imports_neither_torch_nor_onnx() -> None:
+def test_the_run_path_of_the_nodes_imports_neither_torch_nor_onnx() -> None:
     result = subprocess.run(
         [sys.executable, "-c", RUN_PATH % (FORBIDDEN,)], capture_output=True, text=True, check=False
     )

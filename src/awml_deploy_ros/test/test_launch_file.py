@@ -1,4 +1,4 @@
-"""The launch file; needs launch and launch_ros, which no package index has."""
+"""The launch files; need launch and launch_ros, which no package index has."""
 
 import importlib.util
 from types import SimpleNamespace
@@ -12,19 +12,34 @@ from awml_deploy_ros.parameters import TABLE
 launch = pytest.importorskip("launch")
 pytest.importorskip("launch_ros")
 
-FILE = REPOSITORY / "launch/centerpoint.launch.py"
+from awml_deploy_ros.node_launch import shut_down_once  # noqa: E402 - as late as what it needs
+
+TOPICS = {
+    "centerpoint": {"input/pointcloud", "output/objects"},
+    "yolox": {"input/image", "output/detections"},
+    "calibration_status": {"input/pointcloud", "input/image", "input/camera_info"},
+}
 
 
-@pytest.fixture
-def module():
-    spec = importlib.util.spec_from_file_location("centerpoint_launch", FILE)
+def load(name: str):
+    file = REPOSITORY / "launch" / f"{name}.launch.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_launch", file)
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
     return found
 
 
 @pytest.fixture
+def module():
+    return load("centerpoint")
+
+
+@pytest.fixture
 def context(module):
+    return context_of(module)
+
+
+def context_of(module):
     found = launch.LaunchContext()
     for entity in module.generate_launch_description().entities:
         if isinstance(entity, launch.actions.DeclareLaunchArgument):
@@ -40,7 +55,7 @@ def arguments(module) -> dict:
 def started_node(module, context):
     from launch_ros.actions import LifecycleNode
 
-    (node,) = [action for action in module._start(context) if isinstance(action, LifecycleNode)]
+    (node,) = [action for action in module.LAUNCH.start(context) if isinstance(action, LifecycleNode)]
     return node
 
 
@@ -67,6 +82,24 @@ def test_every_argument_is_described(module) -> None:
     assert {"input/pointcloud", "output/objects", "param_file", "namespace", "use_sim_time"} <= set(found)
     assert all(argument.description for argument in found.values())
     assert "onnxruntime" in found["backend"].choices
+
+
+@pytest.mark.parametrize("name", TOPICS)
+def test_every_node_starts_with_its_own_executable_topics_and_file(name: str) -> None:
+    module = load(name)
+    context = context_of(module)
+    context.launch_configurations["model_path"] = "/bundle"
+    node = started_node(module, context)
+    text = launch.utilities.perform_substitutions
+    assert node.node_executable == f"{name}_node"
+    assert {text(context, a) for a, _ in node._Node__remappings} == {f"~/{t}" for t in TOPICS[name]}
+    file, switches, overrides = parameters(node, context)
+    assert str(file.evaluate(context)).endswith(f"config/{name}/node.param.yaml")
+    assert (switches, overrides) == ({"autostart": True}, {"model_path": "/bundle"})
+    found = arguments(module)
+    assert {*TOPICS[name], "param_file", "namespace", "use_sim_time"} <= set(found)
+    assert ("shadow.every_n" in found) == (name == "centerpoint")
+    assert all(argument.description for argument in found.values())
 
 
 def test_the_node_takes_itself_to_active(module, context) -> None:
@@ -99,12 +132,12 @@ def test_the_parameter_file_may_be_in_the_home_folder(module, context, monkeypat
 
 def test_the_end_of_the_node_ends_the_launch_once(module, context) -> None:
     context.extend_locals({"event": SimpleNamespace(returncode=0)})
-    assert len(module._shut_down_once(context)) == 1
+    assert len(shut_down_once(context)) == 1
     context.extend_locals({"event": SimpleNamespace(returncode=-9)})
     with pytest.raises(RuntimeError, match="exit code -9"):
-        module._shut_down_once(context)
+        shut_down_once(context)
     context._set_is_shutdown(True)
-    assert module._shut_down_once(context) == []
+    assert shut_down_once(context) == []
 
 
 def test_the_users_transport_profile_stands(module, context, monkeypatch) -> None:
@@ -116,9 +149,9 @@ def test_the_users_transport_profile_stands(module, context, monkeypatch) -> Non
 
 
 def test_rviz_shows_the_topics_of_this_node(module, context) -> None:
-    assert len(module._start(context)) == 1
+    assert len(module.LAUNCH.start(context)) == 1
     context.launch_configurations.update({"rviz": "true", "namespace": "front", "name": "detector"})
-    _, rviz = module._start(context)
+    _, rviz = module.LAUNCH.start(context)
     text = launch.utilities.perform_substitutions
     remappings = {text(context, a): text(context, b) for a, b in rviz.expanded_remapping_rules or ()}
     remappings = remappings or {text(context, a): text(context, b) for a, b in rviz._Node__remappings}
@@ -131,4 +164,4 @@ def test_rviz_shows_the_topics_of_this_node(module, context) -> None:
 def test_a_wrong_argument_is_named(module, context, name, value) -> None:
     context.launch_configurations[name] = value
     with pytest.raises(RuntimeError, match=f"^{name}: .*{value}"):
-        module._start(context)
+        module.LAUNCH.start(context)

@@ -65,12 +65,12 @@ class Vehicle(Harness):
 
     def wait_for_lidar(self) -> None:
         """Static frames come by themselves, but not at once."""
-        store = self.node._stream.worker.densifier._transforms._store
+        store = self.node._stream.worker.preparation._densifier._transforms._store
         assert wait_until(lambda: "lidar" in store._static)
 
     def move(self, *tenths: int) -> None:
         """Publish where the vehicle is, and wait until the node knows."""
-        buffer = self.node._stream.worker.densifier._transforms
+        buffer = self.node._stream.worker.preparation._densifier._transforms
         for time_ in tenths:
             x = SPEED * 0.1 * time_
             self.moving.publish(TFMessage(transforms=[transform("map", "base_link", time_, x)]))

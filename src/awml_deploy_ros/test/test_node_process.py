@@ -149,9 +149,10 @@ def test_arguments_that_nobody_would_read_are_refused() -> None:
     assert "unrecognized arguments: --params-file node.param.yaml" in process.output
 
 
-def test_a_missing_bundle_leaves_the_real_node_unconfigured() -> None:
+@pytest.mark.parametrize("program", ["centerpoint_node", "yolox_node", "calibration_status_node"])
+def test_a_missing_bundle_leaves_the_real_node_unconfigured(program: str) -> None:
     arguments = ("-p", "model_path:=/nowhere/bundle", *AUTOSTART)
-    with Process(*REAL, "--ros-args", *arguments) as process:
+    with Process("-m", "awml_deploy_ros", program, "--ros-args", *arguments) as process:
         process.wait_for("ArtifactError: /nowhere/bundle")
         process.interrupt()
         assert process.finish() == 0

@@ -281,10 +281,9 @@ class DeploymentRunner:
         if manifest is None:
             return
         configured = self._loaded.family.dump_config(self._loaded.model)
+        exported = bundle.family.dump_config(bundle.config)
         if changed := sorted(
-            key
-            for key in configured.keys() | manifest.model.keys()
-            if configured.get(key) != manifest.model.get(key)
+            key for key in configured.keys() | exported.keys() if configured.get(key) != exported.get(key)
         ):
             _LOG.warning(
                 "the bundle was exported with other model settings, which are used: export again to apply "

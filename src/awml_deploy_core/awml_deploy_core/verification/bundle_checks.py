@@ -36,11 +36,13 @@ def bundle_checks(
     if manifest is None:
         return
     if configured is not None:
-        keys = sorted(configured.keys() | manifest.model.keys())
-        changed = [key for key in keys if configured.get(key) != manifest.model.get(key)]
+        # What an earlier version did not know yet has its default, as it has when the bundle runs.
+        exported = bundle.family.dump_config(bundle.config)
+        keys = sorted(configured.keys() | exported.keys())
+        changed = [key for key in keys if configured.get(key) != exported.get(key)]
         texts = [
             f"{where} is {found} in the bundle, {wanted} in the configuration"
-            for where, found, wanted in differences(manifest.model, configured)
+            for where, found, wanted in differences(exported, configured)
         ]
         yield _check(
             "model settings",

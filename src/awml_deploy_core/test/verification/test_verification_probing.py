@@ -156,6 +156,14 @@ def test_a_file_of_the_vehicle_that_says_something_else_is_named_with_its_key(bu
     assert check.message == "toy.yaml: max_points is 8, the manifest gives 4096"
 
 
+def test_a_setting_that_an_earlier_version_did_not_know_has_its_default(bundle: ModelBundle) -> None:
+    assert bundle.manifest is not None
+    known = {key: value for key, value in bundle.manifest.model.items() if key != "max_points"}
+    older = replace(bundle, manifest=bundle.manifest.model_copy(update={"model": known}))
+    configured = bundle.family.dump_config(bundle.config)
+    assert all(check.status is Status.PASSED for check in bundle_checks(older, configured, None))
+
+
 def test_a_component_that_takes_less_than_its_model_needs_fails(bundle: ModelBundle) -> None:
     encoder, head = bundle.specs
     (points,) = encoder.inputs

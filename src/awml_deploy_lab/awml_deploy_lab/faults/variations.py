@@ -73,8 +73,12 @@ def _optimisation(level: str) -> Change:
     return plant
 
 
-def _rounding(ulps: float) -> Change:
-    """Outputs as another order of summation would round them: noise of some ulps of the tensor's scale."""
+def _rounding(ulps: float, *components: str) -> Change:
+    """Outputs as another order of summation rounds them: noise of some ulps of the tensor's scale.
+
+    Measured are none to two of the encoder, which is three products, and up to 70 of the head, which is
+    some thirty convolutions deep.
+    """
     rng = np.random.default_rng(0)
 
     def wrap(original: Any) -> Any:
@@ -82,6 +86,8 @@ def _rounding(ulps: float) -> Change:
 
         def run(self: Any, inputs: Any) -> dict[str, Array]:
             found: dict[str, Array] = original(self, inputs)
+            if self.spec.name not in components:
+                return found
             rounded = {}
             for name, values in found.items():
                 if values.shape not in noise:
@@ -227,8 +233,8 @@ VARIATIONS = (
     ),
     *(Variation(f"graph optimisation {level}", _optimisation(level)) for level in _LEVELS),
     Variation("two threads", _set("runtime.num_threads=2")),
-    Variation("outputs rounded otherwise by 4 ulps of their scale", _rounding(4.0)),
-    Variation("outputs rounded otherwise by 30 ulps of their scale", _rounding(30.0)),
+    Variation("outputs rounded otherwise by 4 ulps of their scale", _rounding(4.0, ENCODER, HEAD)),
+    Variation("outputs of the head rounded otherwise by 100 ulps of their scale", _rounding(100.0, HEAD)),
     Variation("internal tensors have other names", within(HEAD, _renamed)),
     Variation("weights have other names", within(HEAD, _renamed_weights)),
     Variation("weights are nodes", within(ENCODER, _constants_as_nodes)),

@@ -14,7 +14,7 @@ from awml_deploy_core.pipeline import StageLatencies
 from awml_deploy_ros.budget.schema import CYCLIC_TIME, END_TO_END, PROCESSING_TIME, LatencyBudget, Limit
 from awml_deploy_ros.health import Level
 
-WAITS = ("queue", "tf_wait")
+WAITS = ("queue", "pair_wait", "tf_wait")
 """Stages in which nothing is processed."""
 
 

@@ -44,6 +44,27 @@ MODEL = (
 )
 """What is run, and how it starts."""
 
+CLOUD = (
+    ParameterSpec("field_mapping.x", "string", "x", "Field of the cloud that holds x [m]."),
+    ParameterSpec("field_mapping.y", "string", "y", "Field of the cloud that holds y [m]."),
+    ParameterSpec("field_mapping.z", "string", "z", "Field of the cloud that holds z [m]."),
+    ParameterSpec(
+        "field_mapping.intensity",
+        "string",
+        "intensity",
+        "Field of the cloud that holds the intensity (0 to 255); used where the cloud has it, "
+        "empty to ignore it.",
+    ),
+    ParameterSpec(
+        "check_is_dense",
+        "bool",
+        True,
+        "Refuse a cloud that says is_dense but has NaN or infinite coordinates; false leaves such "
+        "points out, as in a cloud that is not dense.",
+    ),
+)
+"""How a node reads clouds."""
+
 DIAGNOSTICS = (
     ParameterSpec(
         "diagnostics.max_allowed_processing_time_ms",
@@ -175,7 +196,7 @@ SNIPPETS = (
         "snippets.max_buffer_mb",
         "double",
         512.0,
-        "Memory for the seconds before a frame [MB]; clouds are shared with the pipeline, not copied.",
+        "Memory for the seconds before a frame [MB]; inputs are shared with the pipeline, not copied.",
         (1.0, 1e6),
     ),
 )

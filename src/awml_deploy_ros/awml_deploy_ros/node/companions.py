@@ -21,7 +21,7 @@ from awml_deploy_ros.shadow.settings import ShadowSettings
 from awml_deploy_ros.shadow.verifier import Comparison, ShadowVerifier
 from awml_deploy_ros.snippets.recorder import SnippetRecorder
 from awml_deploy_ros.snippets.settings import SnippetSettings
-from awml_deploy_ros.topics import SHADOW
+from awml_deploy_ros.topics import SHADOW, TF, TF_STATIC
 
 DISAGREEMENT, OVER_BUDGET = "disagreement", "over_budget"
 
@@ -102,6 +102,11 @@ class Companions:
         if self._snippets is not None:
             self._snippets.hold(topic, kind, message, latched=latched)
 
+    def hold_transforms(self, static: bool, message: Any) -> None:
+        """Keep a message of /tf or /tf_static for the snippets."""
+        topic = TF_STATIC if static else TF
+        self.hold(topic.name, topic.type, message, latched=static)
+
     def frame(self, frame: ProcessedFrame) -> None:
         """Look at a live frame that is published; returns at once."""
         # One that was in work while the options changed may have had either.
@@ -134,7 +139,7 @@ class Companions:
             details = {
                 "message": comparison.message,
                 "comparison": dict(comparison.details),
-                "live_boxes": comparison.frame.detections.to_records(),
+                "live_boxes": comparison.frame.output.to_records(),
                 "reference_boxes": comparison.reference_boxes,
             }
             self._want(DISAGREEMENT, comparison.frame, details)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from awml_deploy_core.errors import AwmlDeployError
 from awml_deploy_core.pipeline import StageLatency
 from awml_deploy_ros.budget import BudgetJudge, BudgetState, LatencyBudget, timed_items
-from awml_deploy_ros.counters import DropReason, FrameCounters
+from awml_deploy_ros.counters import CLOUDS, DropReason, FrameCounters, InputKind
 from awml_deploy_ros.frame import FrameTiming, HeaderAge, ProcessedFrame, Transport, header_age
 from awml_deploy_ros.health import Health, HealthLimits, HealthMonitor
 from awml_deploy_ros.latency import RollingLatency
@@ -30,6 +30,7 @@ class FrameLedger:
         ros_now_ns: The ROS clock [ns].
         simulated: Whether that clock is simulated.
         limits: Of the processing time, in force now.
+        kind: What the inputs are.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class FrameLedger:
         ros_now_ns: Callable[[], int],
         simulated: Callable[[], bool],
         limits: Callable[[], HealthLimits],
+        kind: InputKind = CLOUDS,
     ) -> None:
-        self.counters = FrameCounters()
+        self.counters = FrameCounters(kind)
         self.latency = RollingLatency(latency_window)
-        self.monitor = HealthMonitor(time.monotonic_ns())
+        self.monitor = HealthMonitor(time.monotonic_ns(), self.counters.kind.noun)
         self.clock = ClockWatch()
         self.limits = limits
         self.last_age: HeaderAge | None = None
@@ -60,14 +62,14 @@ class FrameLedger:
 
     def activated(self) -> None:
         """Forget what the time while nothing was subscribed would make look late."""
-        self.monitor = HealthMonitor(time.monotonic_ns())
+        self.monitor = HealthMonitor(time.monotonic_ns(), self.counters.kind.noun)
         self._last_ns = self._last_cyclic_ms = None
 
     def arrived(self) -> None:
         """Note an input."""
         now_ns = time.monotonic_ns()
         self.clock.look(self._ros_now_ns(), now_ns)
-        self.monitor.cloud_arrived(now_ns)
+        self.monitor.input_arrived(now_ns)
 
     def age_of(self, frame: ProcessedFrame) -> HeaderAge:
         """Age of a frame's input by the ROS clock, now."""

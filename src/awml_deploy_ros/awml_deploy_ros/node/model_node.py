@@ -7,42 +7,45 @@ services, shadow verification and snippets are the same for all.
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from awml_deploy_core.errors import AwmlDeployError, DeviceLostError, ProcessError
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_ros import logging_bridge
 from awml_deploy_ros.budget import read_budget
-from awml_deploy_ros.counters import DropReason
+from awml_deploy_ros.counters import DropReason, InputKind
 from awml_deploy_ros.diagnostics import DiagnosticsPublisher, StatusReport, model_reports, modelless_report
 from awml_deploy_ros.frame import ProcessedFrame
 from awml_deploy_ros.health import Health, HealthLimits, Level
-from awml_deploy_ros.model import OpenModel, warm_up, with_options
+from awml_deploy_ros.model import ModelOpener, OpenModel, open_bundle, warm_up, with_options
 from awml_deploy_ros.namesakes import Namesakes
 from awml_deploy_ros.node.companions import Companions
-from awml_deploy_ros.node.contracts import CommonSettings, InputStream
+from awml_deploy_ros.node.contracts import InputStream
 from awml_deploy_ros.node.ledger import FrameLedger
+from awml_deploy_ros.node.lifecycle import GuardedLifecycleNode, spare_collections
+from awml_deploy_ros.node.model_settings import ModelSettings
 from awml_deploy_ros.node.package_files import resolve
 from awml_deploy_ros.node.parameter_service import CheckedParameterService
 from awml_deploy_ros.node.provenance import Provenance, ProvenancePublisher
 from awml_deploy_ros.node.services import NodeFacts, SlowServices
 from awml_deploy_ros.node_parameters import NodeParameters
 from awml_deploy_ros.outputs import OutputSet
+from awml_deploy_ros.outputs.base import OutputContext
 from awml_deploy_ros.parameter_spec import ParameterTable
 from awml_deploy_ros.process import FatalErrors
+from awml_deploy_ros.topics import TopicSpec
+from awml_deploy_ros.worker import InferenceWorker, Preparation
 
-SettingsT = TypeVar("SettingsT", bound=CommonSettings)
+SettingsT = TypeVar("SettingsT", bound=ModelSettings)
 
 
-class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
-    """Base of the nodes; a subclass implements the four methods that raise NotImplementedError.
+class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
+    """Base of the nodes; a subclass says its kind and implements what raises NotImplementedError.
 
     Transitions, parameters and inputs share the executor's thread. Inference, diagnostics, shadow
     verification and snippets have threads of their own, and :func:`run_model_node` gives the slow services
@@ -52,12 +55,26 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         name: Of the node.
         fatal: Where unexpected exceptions go.
         table: Its parameters.
+        open_model: Opens the model that the parameters name.
         node_options: Passed to rclpy's LifecycleNode.
     """
 
-    def __init__(self, name: str, fatal: FatalErrors, table: ParameterTable, **node_options: Any) -> None:
-        super().__init__(name, start_parameter_services=False, **node_options)
-        self.fatal = fatal
+    task: ClassVar[str]
+    """What its models do, by the name that their family gives."""
+    inputs: ClassVar[InputKind]
+    """What it counts."""
+
+    def __init__(
+        self,
+        name: str,
+        fatal: FatalErrors,
+        table: ParameterTable,
+        *,
+        open_model: ModelOpener = open_bundle,
+        **node_options: Any,
+    ) -> None:
+        self._opener = open_model
+        super().__init__(name, fatal, start_parameter_services=False, **node_options)
         self._resources = ExitStack()
         self._model: OpenModel | None = None
         self._stream: InputStream | None = None
@@ -80,21 +97,25 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         """
         raise NotImplementedError
 
-    def open_model(self, settings: SettingsT) -> OpenModel:
-        """Open the model.
+    def check_model(self, settings: SettingsT, model: OpenModel) -> None:
+        """Refuse a model that this node cannot run, by raising an AwmlDeployError."""
+        model.require_task(self.task, settings.model_path)
 
-        Raises:
-            AwmlDeployError: It cannot be opened here.
-        """
-        raise NotImplementedError
+    def output_context(self, settings: SettingsT, model: OpenModel) -> OutputContext:
+        """What the publishers of the results need."""
+        return OutputContext(
+            self,
+            model.identity,
+            self.ledger.counters,
+            self.ledger.age_of,
+            self.ledger.timed,
+            self.companions.hold,
+            model.task,
+        )
 
-    def make_outputs(self, settings: SettingsT, model: OpenModel) -> OutputSet:
-        """Make the publishers of the results.
-
-        Raises:
-            AwmlDeployError: One is not available.
-        """
-        raise NotImplementedError
+    def own_reports(self, now_ns: int, *, active: bool) -> list[StatusReport]:
+        """What the node tells in diagnostics beside what every node does (monotonic [ns])."""
+        return []
 
     def open_stream(self, settings: SettingsT) -> InputStream:
         """Subscribe; frames go to :meth:`finish`, failures to :meth:`report_error`."""
@@ -110,14 +131,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         """The callback group whose callbacks may take minutes."""
         return self._slow_services.group
 
-    def start(self) -> None:
-        """Configure and activate where the parameter ``autostart`` says so."""
-        if not self.get_parameter("autostart").value:
-            return
-        configured = self.trigger_configure() == TransitionCallbackReturn.SUCCESS
-        if configured and not self.fatal.stop.is_set():
-            self.trigger_activate()
-
     def stop_waiting(self) -> None:
         """End what could keep the slow services busy for long."""
         self._slow_services.stop()
@@ -131,24 +144,21 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             for step in (*parts, self._unsubscribe, self._diagnostics.close, self._slow_services.stop):
                 last_first.callback(step)
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._configure_or_say_why)
+    def make_worker(self, preparation: Preparation[Any]) -> InferenceWorker[Any]:
+        """A worker that runs the pipeline of this node on what it is given."""
+        return InferenceWorker(
+            lambda: self.pipeline,
+            preparation,
+            self.ledger.counters,
+            self.finish,
+            self.report_error,
+            self.fatal,
+        )
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._subscribe)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._unsubscribe)
-
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._release)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(self._finalize)
-
-    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        # The exception is on its way to the main thread, which ends the process.
-        return TransitionCallbackReturn.FAILURE
+    def arrived(self, name: str, topic: TopicSpec, message: Any) -> None:
+        """Note an input that is counted; ``name`` is its topic's full name."""
+        self.ledger.arrived()
+        self.companions.hold(name, topic.type, message)
 
     def finish(self, frame: ProcessedFrame) -> None:
         """Publish a frame, note it, and let the companions look at it; for the worker's thread."""
@@ -159,17 +169,11 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         self.companions.frame(frame)
 
     def report_error(self, reason: DropReason, error: AwmlDeployError) -> None:
-        """Note an input that gave nothing; for the worker's thread."""
+        """Note an input that gave nothing; for any thread."""
         self.ledger.failed(reason, error)
         self.get_logger().error(
             f"{reason.value}: {type(error).__name__}: {error}", throttle_duration_sec=1.0
         )
-
-    def _transition(self, work: Callable[[], bool | None]) -> TransitionCallbackReturn:
-        """Do the work of a transition; False says that it is refused."""
-        with self.fatal:
-            return TransitionCallbackReturn.FAILURE if work() is False else TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.ERROR
 
     def _configure_or_say_why(self) -> bool:
         try:
@@ -200,9 +204,10 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         budget = read_budget(resolve(budget_file)) if budget_file else None
         start = time.monotonic()
         self.get_logger().info(f"configuring {settings.model_path}")
-        model = self.open_model(settings)
+        model = self._opener(settings)
         self._resources.callback(model.pipeline.close)
-        class_names = warm_up(model.pipeline, settings.warm_up_frames, self._require_not_stopped)
+        self.check_model(settings, model)
+        warm_up(model.pipeline, settings.warm_up_frames, self._require_not_stopped)
         self._resources.callback(self._node_parameters.remove_model)
         self._node_parameters.add_model(model.pipeline.option_values())
         self._pipeline = with_options(model.pipeline, self._node_parameters.options())
@@ -212,6 +217,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             lambda: int(self.get_clock().now().nanoseconds),
             lambda: bool(self.get_parameter("use_sim_time").value),
             self._limits,
+            self.inputs,
         )
         self.provenance = Provenance.of(model)
         self.companions = Companions(
@@ -225,14 +231,14 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
             self.fatal,
         )
         self._resources.callback(self.companions.close)
-        self._outputs = self.make_outputs(settings, model)
+        self._outputs = OutputSet(settings.outputs, self.output_context(settings, model))
         self._resources.callback(self._outputs.close)
         self._model = model
-        self._spare_collections()
+        spare_collections(self._resources)
         self._publish_provenance()
         identity = model.identity
         self.get_logger().info(
-            f"configured {identity.model_name} ({', '.join(class_names)}) on {identity.backend} "
+            f"configured {identity.model_name} ({', '.join(model.class_names)}) on {identity.backend} "
             f"{identity.device} in {time.monotonic() - start:.1f} s; bundle {identity.bundle_hash[:12]}"
         )
 
@@ -240,12 +246,6 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         # Whoever ends the process kills it some seconds later, which is less than a configure may take.
         if self.fatal.stop.is_set():
             raise ProcessError(self.get_name(), "was told to end while it was being configured")
-
-    def _spare_collections(self) -> None:
-        """Keep the collector from what lives as long as the model: a full search takes 100 ms."""
-        gc.collect()
-        gc.freeze()
-        self._resources.callback(gc.unfreeze)
 
     def _release(self) -> None:
         self._model = None
@@ -283,7 +283,7 @@ class ModelNode(LifecycleNode, Generic[SettingsT]):  # type: ignore[misc]
         health = self.ledger.judge(now_ns) if active else Health(Level.OK, "inactive")
         health = self._namesakes.judge(health, now_ns)
         reports = model_reports(health, self.ledger, model.identity, now_ns, active=active)
-        return [*reports, *self.companions.reports()]
+        return [*reports, *self.own_reports(now_ns, active=active), *self.companions.reports()]
 
     def _facts(self) -> NodeFacts | None:
         model = self._model

@@ -25,12 +25,14 @@ class OutputContext:
     identity: ModelIdentity
     counters: FrameCounters
     age_of: Callable[[ProcessedFrame], HeaderAge]
-    """Age of a frame's cloud by the node's clock, now."""
-    marker_lifetime_ms: float
+    """Age of a frame's input by the node's clock, now."""
     timed: Callable[[ProcessedFrame], ProcessedFrame] = lambda frame: frame
     """Adds its timing to a frame of which all but the record is published."""
     hold: Callable[[str, str, Any], None] = lambda topic, kind, message: None
     """Keeps a message that was published: its topic, its type and itself."""
+    task: str = "detection3d"
+    """What the model does, by the name that its family gives."""
+    marker_lifetime_ms: float = 500.0
 
 
 class Output(Protocol):

@@ -28,7 +28,7 @@ def _message_type(node: Node) -> Any:
 
 
 class DebugOutput:
-    """Publishes cyclic time, processing time and the age of the cloud [ms]."""
+    """Publishes cyclic time, processing time and the age of the input [ms]."""
 
     def __init__(self, context: OutputContext) -> None:
         self._context = context

@@ -66,7 +66,7 @@ class DetectedObjectsOutput:
         )
 
     def publish(self, frame: ProcessedFrame) -> None:
-        self._publisher.publish(to_detected_objects(frame.header, frame.detections))
+        self._publisher.publish(to_detected_objects(frame.header, frame.output))
 
     def close(self) -> None:
         self._context.node.destroy_publisher(self._publisher)

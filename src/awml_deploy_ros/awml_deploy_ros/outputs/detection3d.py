@@ -48,7 +48,7 @@ class Detection3DOutput:
         self._publisher = create_publisher(context.node, Detection3DArray, DETECTION3D.name, latest_only())
 
     def publish(self, frame: ProcessedFrame) -> None:
-        self._publisher.publish(to_detection3d_array(frame.header, frame.detections))
+        self._publisher.publish(to_detection3d_array(frame.header, frame.output))
 
     def close(self) -> None:
         self._context.node.destroy_publisher(self._publisher)

@@ -107,7 +107,7 @@ class MarkerOutput:
         self._publisher = create_publisher(context.node, MarkerArray, MARKERS.name, latest_only())
 
     def publish(self, frame: ProcessedFrame) -> None:
-        message = to_marker_array(frame.header, frame.detections, self._context.marker_lifetime_ms)
+        message = to_marker_array(frame.header, frame.output, self._context.marker_lifetime_ms)
         # Otherwise a box that is gone stays for its lifetime.
         message.markers.insert(0, Marker(header=frame.header, action=Marker.DELETEALL))
         self._publisher.publish(message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from awml_deploy_msgs.msg import (
@@ -28,7 +28,7 @@ from awml_deploy_ros.outputs.base import (
     every_frame,
 )
 from awml_deploy_ros.outputs.geometry import boxes_of, pose_of, size_of
-from awml_deploy_ros.topics import FRAME
+from awml_deploy_ros.topics import FRAME, TopicSpec
 
 _CLOCKS = {"cpu": StageLatency.CLOCK_CPU, "cuda": StageLatency.CLOCK_CUDA}
 _NOT_REPORTED = -1
@@ -54,43 +54,52 @@ def to_record(
     frame: ProcessedFrame, identity: model.ModelIdentity, counters: CounterSnapshot, age: HeaderAge
 ) -> Any:
     """awml_deploy_msgs/DetectionFrame of a frame, its latency taken now."""
-    timing = frame.timing or FrameTiming()
     return DetectionFrame(
-        header=frame.header,
-        boxes=to_boxes(frame.detections),
-        stages=[
+        boxes=to_boxes(frame.output),
+        num_past_sweeps=frame.num_past_sweeps,
+        past_sweep_ages=[] if frame.sample is None else [s.time_lag for s in frame.sample.sweeps[1:]],
+        no_past_sweeps_reason="" if frame.no_past_sweeps is None else frame.no_past_sweeps.value,
+        points=_points(frame.counts),
+        **common_fields(frame, identity, counters, age),
+    )
+
+
+def common_fields(
+    frame: ProcessedFrame, identity: model.ModelIdentity, counters: CounterSnapshot, age: HeaderAge
+) -> dict[str, Any]:
+    """Header, latencies, counters and identity by field: what every record has, whatever it records."""
+    timing = frame.timing or FrameTiming()
+    return {
+        "header": frame.header,
+        "stages": [
             StageLatency(
                 name=stage.name, clock=_CLOCKS[stage.clock], milliseconds=float(stage.milliseconds)
             )
             for stage in frame.stages.stages
         ],
-        header_age_ms=age.milliseconds,
-        header_age_valid=age.valid,
-        header_age_problem=age.problem,
-        transport_ms=frame.transport.milliseconds,
-        transport_valid=frame.transport.valid,
-        cyclic_time_ms=timing.cyclic_ms or 0.0,
-        jitter_ms=timing.jitter_ms or 0.0,
-        over_budget=timing.over_budget,
-        num_past_sweeps=frame.num_past_sweeps,
-        past_sweep_ages=[] if frame.sample is None else [s.time_lag for s in frame.sample.sweeps[1:]],
-        no_past_sweeps_reason="" if frame.no_past_sweeps is None else frame.no_past_sweeps.value,
-        points=_points(frame.counts),
-        counters=FrameCounters(
+        "header_age_ms": age.milliseconds,
+        "header_age_valid": age.valid,
+        "header_age_problem": age.problem,
+        "transport_ms": frame.transport.milliseconds,
+        "transport_valid": frame.transport.valid,
+        "cyclic_time_ms": timing.cyclic_ms or 0.0,
+        "jitter_ms": timing.jitter_ms or 0.0,
+        "over_budget": timing.over_budget,
+        "counters": FrameCounters(
             received=counters.received,
             processed=counters.processed,
             dropped=[
                 DropCount(reason=reason.value, count=count) for reason, count in counters.dropped.items()
             ],
         ),
-        model=ModelIdentity(
+        "model": ModelIdentity(
             model_name=identity.model_name,
             bundle_hash=identity.bundle_hash,
             backend=identity.backend,
             device=identity.device,
         ),
-        end_to_end_latency_ms=frame.elapsed_ms(),
-    )
+        "end_to_end_latency_ms": frame.elapsed_ms(),
+    }
 
 
 def _points(counts: Mapping[str, int]) -> Any:
@@ -99,21 +108,37 @@ def _points(counts: Mapping[str, int]) -> Any:
 
 
 class RecordOutput:
-    """Publishes the record on ``~/output/frame``."""
+    """Publishes records on ``~/output/frame``.
 
-    def __init__(self, context: OutputContext) -> None:
+    Args:
+        context: What it needs.
+        topic: The topic and the type of its messages.
+        kind: Their class.
+        convert: Makes one.
+    """
+
+    def __init__(
+        self,
+        context: OutputContext,
+        topic: TopicSpec,
+        kind: Any,
+        convert: Callable[[ProcessedFrame, model.ModelIdentity, CounterSnapshot, HeaderAge], Any],
+    ) -> None:
         self._context = context
-        self._publisher = create_publisher(context.node, DetectionFrame, FRAME.name, every_frame())
+        self._topic = topic
+        self._convert = convert
+        self._publisher = create_publisher(context.node, kind, topic.name, every_frame())
 
     def publish(self, frame: ProcessedFrame) -> None:
         context = self._context
-        record = to_record(frame, context.identity, context.counters.snapshot(), context.age_of(frame))
+        counters, age = context.counters.snapshot(), context.age_of(frame)
+        record = self._convert(frame, context.identity, counters, age)
         self._publisher.publish(record)
-        context.hold(self._publisher.topic_name, FRAME.type, record)
+        context.hold(self._publisher.topic_name, self._topic.type, record)
 
     def close(self) -> None:
         destroy_delivered(self._context.node, self._publisher)
 
 
 def create(context: OutputContext) -> Output:
-    return RecordOutput(context)
+    return RecordOutput(context, FRAME, DetectionFrame, to_record)

@@ -17,11 +17,14 @@ _MODULES = {
     "debug": ("debug", "std_msgs"),
     "detected_objects": ("detected_objects", "autoware_perception_msgs"),
     "detection3d": ("detection3d", "vision_msgs"),
+    "detection2d": ("detection2d", "vision_msgs"),
 }
 """Module and needed message package by output name. Modules load only when selected, because
 the package of an output may be missing."""
 
 RECORD = "frame"
+_RECORDS = {"detection3d": "record", "detection2d": "image_record"}
+"""Module of the record by the model's task."""
 
 
 def missing_packages(names: Sequence[str]) -> dict[str, str]:
@@ -46,7 +49,7 @@ class OutputSet:
             )
         self._timed = context.timed
         self._others: list[Output] = [_factory(name)(context) for name in names if name != RECORD]
-        self._record: Output | None = _factory(RECORD)(context) if RECORD in names else None
+        self._record: Output | None = _factory(RECORD, context.task)(context) if RECORD in names else None
 
     def publish(self, frame: ProcessedFrame) -> ProcessedFrame:
         """Publish a frame; return it with the ``publish`` stage and its timing added."""
@@ -64,6 +67,7 @@ class OutputSet:
             output.close()
 
 
-def _factory(name: str) -> OutputFactory:
-    factory: OutputFactory = import_module(f"awml_deploy_ros.outputs.{_MODULES[name][0]}").create
+def _factory(name: str, task: str = "detection3d") -> OutputFactory:
+    module = _RECORDS[task] if name == RECORD else _MODULES[name][0]
+    factory: OutputFactory = import_module(f"awml_deploy_ros.outputs.{module}").create
     return factory

@@ -9,15 +9,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import AwmlDeployError, BagError, PointCloudError
-from awml_deploy_core.pipeline import StageClock
-from awml_deploy_core.points import PointCloudFrame
+from awml_deploy_core.pipeline import InferencePipeline, StageClock
+from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_ros.bag_clouds import CloudTopic, stamp_ns
 from awml_deploy_ros.bag_types import typestore_for
-from awml_deploy_ros.cloud_input import ReceivedCloud, field_mapping, frame_of
+from awml_deploy_ros.cloud_input import field_mapping, frame_of
+from awml_deploy_ros.cloud_preparation import CloudPreparation
 from awml_deploy_ros.counters import DropReason, FrameCounters
 from awml_deploy_ros.densification import DensifiedFrame, Densifier, NoDensifier, SweepDensifier
 from awml_deploy_ros.frame import ProcessedFrame
+from awml_deploy_ros.input_queue import ReceivedInput
 from awml_deploy_ros.live.recording import RecordedFrame
 from awml_deploy_ros.model import open_bundle, warm_up, with_options
 from awml_deploy_ros.process import FatalErrors
@@ -25,7 +30,7 @@ from awml_deploy_ros.replay.frames import PROCESSED, CloudFate
 from awml_deploy_ros.replay.node_settings import NodeValues
 from awml_deploy_ros.replay.timeline import BagTimeline, RecordedCloud, RecordedTransforms, decode_cloud
 from awml_deploy_ros.tf.tf2_store import open_store
-from awml_deploy_ros.worker import DetectionPipeline, InferenceWorker
+from awml_deploy_ros.worker import InferenceWorker
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +38,7 @@ class OpenNode:
     """What the configured node has: its pipeline, and what it is told."""
 
     values: NodeValues
-    pipeline: DetectionPipeline
+    pipeline: InferencePipeline[PointCloudFrame, Detections]
     class_names: tuple[str, ...]
 
 
@@ -46,7 +51,10 @@ def open_node(values: NodeValues) -> Iterator[OpenNode]:
     """
     opened = open_bundle(values.settings).pipeline
     try:
-        names = warm_up(opened, values.settings.warm_up_frames)
+        warm_up(opened, values.settings.warm_up_frames)
+        # Not those of its configuration: a remapper may add some.
+        empty = PointCloudFrame.single(PointColumns.from_array(np.zeros((0, 4), np.float32)))
+        names = opened.infer(empty).output.class_names
         yield OpenNode(values, with_options(opened, values.options), names)
     finally:
         opened.close()
@@ -108,15 +116,16 @@ class _OfflineRun:
         self._processed: ProcessedFrame | None = None
         self._elapsed_ms = 0.0
         self._dropped: tuple[DropReason, AwmlDeployError] | None = None
+        self._preparation = CloudPreparation(
+            decode, self._densifier, settings.densification.num_past_frames
+        )
         self._worker = InferenceWorker(
             lambda: node.pipeline,
-            decode,
-            self._densifier,
+            self._preparation,
             FrameCounters(),
             self._on_frame,
             self._on_drop,
             FatalErrors(),
-            settings.densification.num_past_frames,
         )
 
     def run(
@@ -134,7 +143,7 @@ class _OfflineRun:
         # One that cannot be read could not have reached the node.
         with suppress(BagError):
             message = decode_cloud(self._store, self._source, cloud)
-            self._worker.pass_over(ReceivedCloud(message, time.monotonic_ns()))
+            self._preparation.passed_over(ReceivedInput(message, time.monotonic_ns()))
 
     def _process(self, cloud: RecordedCloud) -> ReplayedCloud:
         self._processed = self._dropped = self._densifier.last = None
@@ -145,7 +154,7 @@ class _OfflineRun:
         except (BagError, PointCloudError) as error:
             fate = CloudFate(cloud.index, 0, cloud.received_ns, DropReason.MALFORMED.value, str(error))
             return ReplayedCloud(fate, len(cloud.data), None, None)
-        self._worker.process(ReceivedCloud(message, arrival_ns))
+        self._worker.process(ReceivedInput(message, arrival_ns, queued_ns=arrival_ns))
         frame, fate, detail = self._outcome(stamp)
         return ReplayedCloud(
             CloudFate(cloud.index, stamp, cloud.received_ns, fate, detail, frame),
@@ -164,7 +173,7 @@ class _OfflineRun:
         sweeps = done.sample.sweeps[1:]
         past_ns = tuple(stamp - round(sweep.time_lag * 1e9) for sweep in sweeps)
         frame = RecordedFrame(
-            stamp, done.detections, done.stages, self._elapsed_ms, len(sweeps), missing, past_ns
+            stamp, done.output, done.stages, self._elapsed_ms, len(sweeps), missing, past_ns
         )
         return frame, PROCESSED, done.degraded
 

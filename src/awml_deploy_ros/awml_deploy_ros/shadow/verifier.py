@@ -200,7 +200,7 @@ class ShadowVerifier:
         try:
             answer = process.compare(
                 {
-                    "input": self._codec.encode(frame.sample, frame.detections, process.arena),
+                    "input": self._codec.encode(frame.sample, frame.output, process.arena),
                     "options": options,
                     "precisions": self._precisions,
                 }

@@ -69,12 +69,20 @@ def _vision() -> list[type]:
     hypothesis = _message("ObjectHypothesis", class_id=str, score=float)
     with_pose = _message("ObjectHypothesisWithPose", hypothesis=hypothesis, pose=PoseWithCovariance)
     detection = _message("Detection3D", header=Header, results=list, bbox=box, id=str)
+    point = _message("Point2D", x=float, y=float)
+    pose = _message("Pose2D", position=point, theta=float)
+    flat_box = _message("BoundingBox2D", center=pose, size_x=float, size_y=float)
     return [
         box,
         hypothesis,
         with_pose,
         detection,
         _message("Detection3DArray", header=Header, detections=list),
+        point,
+        pose,
+        flat_box,
+        _message("Detection2D", header=Header, results=list, bbox=flat_box, id=str),
+        _message("Detection2DArray", header=Header, detections=list),
     ]
 
 

@@ -3,12 +3,21 @@
 import pytest
 
 from awml_deploy_core.errors import ParameterError
+from awml_deploy_ros.image_parameters import CALIBRATION_STATUS, YOLOX
 from awml_deploy_ros.outputs import OutputSet, missing_packages, registry
 from awml_deploy_ros.parameters import OUTPUT_NAMES
 
+IMAGE_OUTPUTS = {
+    name
+    for table in (YOLOX, CALIBRATION_STATUS)
+    for spec in table.specs
+    if spec.name == "outputs"
+    for name in spec.choices
+}
+
 
 def test_every_name_that_the_parameter_allows_is_known() -> None:
-    assert set(registry._MODULES) == set(OUTPUT_NAMES)
+    assert set(registry._MODULES) == {*OUTPUT_NAMES, *IMAGE_OUTPUTS}
 
 
 def test_what_comes_with_this_suite_is_there() -> None:
