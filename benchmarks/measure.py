@@ -77,6 +77,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def under_load() -> bool:
+    """Whether others keep the machine busy, so that times mean little; to be asked before measuring."""
+    return os.getloadavg()[0] > 0.25 * (os.cpu_count() or 1)
+
+
 def write_json(result: Mapping[str, Any], path: Path | None) -> None:
     """Print a result and, if asked for, write it."""
     text = json.dumps(result, indent=2)

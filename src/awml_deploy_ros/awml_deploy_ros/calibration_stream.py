@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from rclpy.node import Node
 from awml_deploy_ros.counters import DropReason, FrameCounters
 from awml_deploy_ros.frame import Transport
 from awml_deploy_ros.image_input import stamp_ns
-from awml_deploy_ros.input_subscription import subscribe
+from awml_deploy_ros.input_subscription import InputSubscription
 from awml_deploy_ros.pairing import Pairer, SensorPair, WaitingCloud
 from awml_deploy_ros.tf import TransformBuffer
 from awml_deploy_ros.tf.listener import TransformListener
@@ -44,7 +45,6 @@ class CalibrationStream:
         counters: FrameCounters,
         on_transforms: Callable[[bool, Any], None],
     ) -> None:
-        self._node = node
         self._pairer = pairer
         self._on_arrival = on_cloud
         self._hold = hold
@@ -54,12 +54,12 @@ class CalibrationStream:
         self.worker = make_worker(buffer)
         self.worker.start()
         self.topic_name = node.resolve_topic_name(POINT_CLOUD.name)
-        self.subscription = subscribe(node, POINT_CLOUD, self._on_cloud, counters)
+        self.subscription = InputSubscription(node, POINT_CLOUD, self._on_cloud, counters)
         adders = {IMAGE: pairer.add_image, CAMERA_INFO: pairer.add_info}
         self.subscriptions = [
             self.subscription,
             *(
-                subscribe(
+                InputSubscription(
                     node, topic, partial(self._on_camera, topic, node.resolve_topic_name(topic.name), add)
                 )
                 for topic, add in adders.items()
@@ -68,13 +68,15 @@ class CalibrationStream:
 
     def close(self) -> None:
         """Unsubscribe, finish the frame in work and forget what waits."""
-        for subscription in self.subscriptions:
-            self._node.destroy_subscription(subscription)
-        self.transforms.close()
+        # A worker that is left, because something before it raised, keeps the process from ending.
+        with ExitStack() as last_first:
+            last_first.callback(self.worker.stop)
+            last_first.callback(self.transforms.close)
+            for subscription in self.subscriptions:
+                last_first.callback(subscription.close)
         for _ in range(self._pairer.waiting):
             self._counters.count_received()
             self._counters.count_dropped(DropReason.DEACTIVATED)
-        self.worker.stop()
 
     def _on_cloud(self, message: Any, transport: Transport) -> None:
         self._on_arrival(self.topic_name, POINT_CLOUD, message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from rclpy.node import Node
@@ -11,7 +12,7 @@ from awml_deploy_core.points import PointCloudFrame
 from awml_deploy_ros.counters import FrameCounters
 from awml_deploy_ros.densification import Densifier, NoDensifier, SweepDensifier
 from awml_deploy_ros.frame import Transport
-from awml_deploy_ros.input_subscription import subscribe
+from awml_deploy_ros.input_subscription import InputSubscription
 from awml_deploy_ros.settings import DensificationSettings
 from awml_deploy_ros.tf import TransformBuffer
 from awml_deploy_ros.tf.listener import TransformListener
@@ -29,7 +30,7 @@ class CloudStream:
         make_worker: Makes the worker, given what adds past sweeps.
         on_arrival: Called with the topic and every cloud, before the worker gets it.
         on_transforms: Called with every message of /tf and /tf_static (whether it is static first).
-        counters: Gets the clouds that the middleware lost.
+        counters: Gets the clouds that never reached this side, and those left when it is closed.
 
     Raises:
         MissingDependencyError: Past sweeps are wanted, and tf2_msgs is not installed.
@@ -44,7 +45,6 @@ class CloudStream:
         counters: FrameCounters,
         on_transforms: Callable[[bool, Any], None] = lambda static, message: None,
     ) -> None:
-        self._node = node
         self._on_arrival = on_arrival
         densifier: Densifier = NoDensifier()
         self.transforms: TransformListener | None = None
@@ -55,14 +55,16 @@ class CloudStream:
         self.worker = make_worker(densifier)
         self.worker.start()
         self.topic_name = node.resolve_topic_name(POINT_CLOUD.name)
-        self.subscription = subscribe(node, POINT_CLOUD, self._on_cloud, counters)
+        self.subscription = InputSubscription(node, POINT_CLOUD, self._on_cloud, counters)
 
     def close(self) -> None:
         """Unsubscribe, finish the frame in work and forget sweeps and transforms."""
-        self._node.destroy_subscription(self.subscription)
-        if self.transforms is not None:
-            self.transforms.close()
-        self.worker.stop()
+        # A worker that is left, because something before it raised, keeps the process from ending.
+        with ExitStack() as last_first:
+            last_first.callback(self.worker.stop)
+            if self.transforms is not None:
+                last_first.callback(self.transforms.close)
+            last_first.callback(self.subscription.close)
 
     def _on_cloud(self, message: Any, transport: Transport) -> None:
         self._on_arrival(self.topic_name, message)

@@ -21,7 +21,7 @@ class DropReason(str, Enum):
     DEACTIVATED = "deactivated"
     """The node was deactivated while the input waited."""
     LOST_IN_TRANSPORT = "lost_in_transport"
-    """The middleware reported that it never reached the node."""
+    """It never reached the node: lost on the way, or replaced by a newer one in the middleware's queue."""
     MISSING_TF = "missing_tf"
     """A transform that it needs is not known."""
     LATE_TF = "late_tf"
@@ -89,6 +89,11 @@ class CounterSnapshot:
     """Of those processed."""
     without_past_sweeps: Mapping[NoPastSweeps, int] = field(default_factory=dict)
     """Of those processed; every reason, zeros included."""
+
+    def __str__(self) -> str:
+        dropped = ", ".join(f"{count} {reason.value}" for reason, count in self.dropped.items() if count)
+        text = f"{self.received} received, {self.processed} processed"
+        return f"{text}, dropped: {dropped}" if dropped else text
 
 
 class FrameCounters:

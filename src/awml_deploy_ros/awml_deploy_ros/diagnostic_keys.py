@@ -13,7 +13,8 @@ _WHY: Mapping[DropReason, str] = MappingProxyType(
         DropReason.MALFORMED: "they contradict themselves or the parameters, or name no frame",
         DropReason.INFERENCE_ERROR: "the model refused them or failed",
         DropReason.DEACTIVATED: "they waited when the node was deactivated",
-        DropReason.LOST_IN_TRANSPORT: "the middleware reported that they never arrived",
+        DropReason.LOST_IN_TRANSPORT: "they never reached the node: lost on the way, or replaced by newer "
+        "ones in the middleware's queue",
         DropReason.MISSING_TF: "a transform that they need is not known",
         DropReason.LATE_TF: "a transform that they need did not come in time",
         DropReason.UNPAIRED: "no image with its CameraInfo was taken at their time",

@@ -10,7 +10,7 @@ from awml_deploy_ros.counters import IMAGES, FrameCounters
 from awml_deploy_ros.frame import Transport
 from awml_deploy_ros.image_input import ImagePreparation
 from awml_deploy_ros.image_parameters import YOLOX, yolox_settings
-from awml_deploy_ros.input_subscription import subscribe
+from awml_deploy_ros.input_subscription import InputSubscription
 from awml_deploy_ros.node.model_node import ModelNode
 from awml_deploy_ros.node.model_settings import ModelSettings
 from awml_deploy_ros.node.run import run_model_node
@@ -33,12 +33,14 @@ class ImageStream:
         self.worker = worker
         self.worker.start()
         self.topic_name = node.resolve_topic_name(IMAGE.name)
-        self.subscription = subscribe(node, IMAGE, self._on_image, counters)
+        self.subscription = InputSubscription(node, IMAGE, self._on_image, counters)
 
     def close(self) -> None:
         """Unsubscribe and finish the image in work."""
-        self._node.destroy_subscription(self.subscription)
-        self.worker.stop()
+        try:
+            self.subscription.close()
+        finally:
+            self.worker.stop()
 
     def _on_image(self, message: Any, transport: Transport) -> None:
         self._node.arrived(self.topic_name, IMAGE, message)

@@ -138,8 +138,11 @@ class Harness:
     def _connected(self) -> bool:
         # Either side may have matched the other while the other has not yet.
         return self.publisher.get_subscription_count() > 0 and all(
-            subscription.get_publisher_count() > 0
-            for subscription in (self.node._stream.subscription, *self._collecting)
+            count > 0
+            for count in (
+                self.node._stream.subscription.publishers,
+                *(subscription.get_publisher_count() for subscription in self._collecting),
+            )
         )
 
     def set_parameters(self, **values: Any) -> list[Any]:

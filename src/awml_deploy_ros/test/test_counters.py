@@ -48,3 +48,13 @@ def test_images_have_neither_transforms_nor_past_sweeps() -> None:
     assert set(snapshot.dropped) == set(IMAGES.reasons)
     assert not {DropReason.MISSING_TF, DropReason.UNPAIRED} & set(snapshot.dropped)
     assert snapshot.without_past_sweeps == {}
+
+
+def test_a_snapshot_in_words_has_what_was_dropped_only() -> None:
+    counters = FrameCounters()
+    counters.count_received()
+    counters.count_processed()
+    assert str(counters.snapshot()) == "1 received, 1 processed"
+    counters.count_dropped(DropReason.SUPERSEDED, 2)
+    counters.count_dropped(DropReason.DEACTIVATED)
+    assert str(counters.snapshot()) == "1 received, 1 processed, dropped: 2 superseded, 1 deactivated"

@@ -137,13 +137,12 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
 
     def close(self) -> None:
         """Stop and free everything, in whatever state the node is."""
-        self._slow_services.stop()
-        self._diagnostics.close()
-        self._unsubscribe()
-        self._release()
-        self._slow_services.close()
-        self._provenance_publisher.close()
-        logging_bridge.disconnect(self._log_handler)
+        # All of it, whatever one step raises: a thread that is left keeps the process from ending.
+        parts = (self._provenance_publisher.close, self._slow_services.close, self._release)
+        with ExitStack() as last_first:
+            last_first.callback(logging_bridge.disconnect, self._log_handler)
+            for step in (*parts, self._unsubscribe, self._diagnostics.close, self._slow_services.stop):
+                last_first.callback(step)
 
     def make_worker(self, preparation: Preparation[Any]) -> InferenceWorker[Any]:
         """A worker that runs the pipeline of this node on what it is given."""
@@ -179,8 +178,7 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
     def _configure_or_say_why(self) -> bool:
         try:
             self._configure()
-        except DeviceLostError:
-            # Another attempt in this process would fail as well.
+        except DeviceLostError:  # Another attempt in this process would fail as well.
             raise
         except AwmlDeployError as error:
             self._release()
@@ -257,6 +255,7 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+            self.get_logger().info(f"not active any more: {self.ledger.counters.snapshot()}")
 
     def _reproduction(self) -> dict[str, str]:
         return self.provenance.files(self._node_parameters.as_yaml())

@@ -77,6 +77,8 @@ class SnippetStore:
                 hint="Raise snippets.max_total_mb, or shorten the snippets.",
             )
         present = self.snippets()
+        # Somebody else may have removed some.
+        self.total = sum(map(_size, present))
         while present and (self.total + size > self._max_bytes or self._lacks(size)):
             oldest = present.pop(0)
             freed = _size(oldest)
