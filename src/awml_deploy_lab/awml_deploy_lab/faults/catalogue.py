@@ -44,7 +44,8 @@ ABOUT = """# Fault catalogue
 
 Every defect below is planted, alone, in the deployment of the demo model, and `awml-deploy verify` must
 fail and say what is wrong. Every variation must pass. This page is written by
-`python -m awml_deploy_lab.faults.catalogue`; the tests of `awml_deploy_lab` run the same and compare.
+`python -m awml_deploy_lab.faults.catalogue`; the tests of `awml_deploy_lab` run a third of it, and all
+of it with `AWML_DEPLOY_ALL_FAULTS=1`.
 
 Planted in: **graph**, an ONNX file whose new hash the manifest is given, as a careless tool would; the
 **manifest**; **parameters**, the files that the vehicle's node reads; the **configuration**, a deploy.yaml
@@ -108,12 +109,20 @@ def run_task(task: Task) -> Outcome:
 
 
 @contextmanager
-def running(work: Path, workers: int = 2) -> Iterator[tuple[Iterator[Row], Iterator[Outcome]]]:
-    """The rows of all defects and the outcomes of all variations, in their order as they are done.
+def running(
+    work: Path,
+    workers: int = 2,
+    *,
+    defects: Sequence[int] = range(len(DEFECTS)),
+    variations: Sequence[int] = range(len(VARIATIONS)),
+) -> Iterator[tuple[Iterator[Row], Iterator[Outcome]]]:
+    """The rows of defects and the outcomes of variations, in their order as they are done.
 
     Args:
         work: A folder for the deployment and its copies.
         workers: Processes, each of which computes on one thread.
+        defects: Numbers of those to plant.
+        variations: Numbers of those to try.
 
     Raises:
         AwmlDeployError: The demo model cannot be exported.
@@ -121,10 +130,10 @@ def running(work: Path, workers: int = 2) -> Iterator[tuple[Iterator[Row], Itera
     sound = make_deployment(shipped_bundle().parent / "checkpoint.pth", work / "sound")
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         found = [
-            pool.map(run_task, [Task(sound, work, i, is_defect) for i in range(len(items))])
-            for is_defect, items in ((True, DEFECTS), (False, VARIATIONS))
+            pool.map(run_task, [Task(sound, work, number, is_defect) for number in numbers])
+            for is_defect, numbers in ((True, defects), (False, variations))
         ]
-        yield map(Row, DEFECTS, found[0]), found[1]
+        yield map(Row, (DEFECTS[number] for number in defects), found[0]), found[1]
 
 
 def render(rows: Sequence[Row]) -> str:
