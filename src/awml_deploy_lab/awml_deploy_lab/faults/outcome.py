@@ -17,7 +17,7 @@ LEVELS = (LOAD, "bundle", "probe", "component", "chain", "boxes", "repeat", "sce
 BISECT = "bisect"
 
 _MOST_QUOTED = 260
-_HASHES = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,}(?![0-9a-f])")
+_HASHES = re.compile(r"(?<![0-9a-f])(?=[0-9]*[a-f])[0-9a-f]{12,}(?![0-9a-f])")
 _FIGURES = re.compile(
     r"\b\d+(?= of \d+ values)|(?<=to all channels: )[-\d., ]+|-?\d+\.\d{3,}|-?\d+(?:\.\d+)?e[+-]?\d+"
 )
