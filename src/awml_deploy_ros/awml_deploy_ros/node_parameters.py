@@ -36,7 +36,6 @@ class NodeParameters:
         self._specs: dict[str, ParameterSpec] = {spec.name: spec for spec in table.at_start}
         self._model_specs: Sequence[ParameterSpec] = ()
         self._has_model = False
-        self._changed = False
         ros_parameters.declare(node, table.at_start)
         node.add_on_set_parameters_callback(self._on_set)
 
@@ -85,14 +84,7 @@ class NodeParameters:
             except AwmlDeployError as error:
                 return SetParametersResult(successful=False, reason=str(error))
             self._node.get_logger().info(f"options changed: {', '.join(known)}")
-        # They are in force once this has returned.
-        self._changed = True
         return SetParametersResult(successful=True)
-
-    def take_changed(self) -> bool:
-        """Whether any parameter was set since this was asked the last time."""
-        changed, self._changed = self._changed, False
-        return changed
 
     def as_yaml(self) -> str:
         """Every parameter in force as a parameter file for any node of this kind.

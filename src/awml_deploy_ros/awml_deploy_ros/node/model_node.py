@@ -233,9 +233,9 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
         self._resources.callback(self.companions.close)
         self._outputs = OutputSet(settings.outputs, self.output_context(settings, model))
         self._resources.callback(self._outputs.close)
+        self._provenance_publisher.publish(self.provenance, self._node_parameters.as_yaml())
         self._model = model
         spare_collections(self._resources)
-        self._publish_provenance()
         identity = model.identity
         self.get_logger().info(
             f"configured {identity.model_name} ({', '.join(model.class_names)}) on {identity.backend} "
@@ -260,9 +260,6 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
     def _reproduction(self) -> dict[str, str]:
         return self.provenance.files(self._node_parameters.as_yaml())
 
-    def _publish_provenance(self) -> None:
-        self._provenance_publisher.publish(self.provenance, self._node_parameters.as_yaml())
-
     def _limits(self) -> HealthLimits:
         return HealthLimits(
             self.get_parameter("diagnostics.max_allowed_processing_time_ms").value,
@@ -277,8 +274,8 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
             error = "" if self._finalized else self._configure_error
             health = Health(Level.ERROR, error) if error else Health(Level.OK, state)
             return [modelless_report(state, self._namesakes.judge(health, now_ns))]
-        if self._node_parameters.take_changed():
-            self._publish_provenance()
+        # Not by a callback: until it has returned, the parameters are the old ones.
+        self._provenance_publisher.publish_changes(self.provenance, self._node_parameters.as_yaml())
         active = self._stream is not None
         health = self.ledger.judge(now_ns) if active else Health(Level.OK, "inactive")
         health = self._namesakes.judge(health, now_ns)

@@ -101,11 +101,18 @@ class ProvenancePublisher:
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
         self._publisher = node.create_publisher(messages.Provenance, TOPIC.name, qos)
+        self._parameters = ""
 
     def publish(self, provenance: Provenance, parameters: str) -> None:
         """Publish what is in force now."""
+        self._parameters = parameters
         stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(provenance.message(stamp, parameters))
+
+    def publish_changes(self, provenance: Provenance, parameters: str) -> None:
+        """Publish if the parameters are others than those published last."""
+        if parameters != self._parameters:
+            self.publish(provenance, parameters)
 
     def close(self) -> None:
         """Destroy the publisher."""
