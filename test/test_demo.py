@@ -23,7 +23,7 @@ TIMEOUT_S = 600.0
 """Of every wait for an event. It proves nothing: a busy machine takes ten times as long as a quiet one."""
 STAGES = (
     *("decode", "tf_wait", "densify", "voxelize", "encode", "scatter"),
-    *("backbone_head", "decode_boxes", "nms", "publish"),
+    *("backbone_head", "decode_boxes", "nms", "publish", "remember"),
 )
 
 
