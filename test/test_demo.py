@@ -23,7 +23,7 @@ TIMEOUT_S = 600.0
 """Of every wait for an event. It proves nothing: a busy machine takes ten times as long as a quiet one."""
 STAGES = (
     *("decode", "tf_wait", "densify", "voxelize", "encode", "scatter"),
-    *("backbone_head", "decode_boxes", "nms", "publish", "remember"),
+    *("backbone_head", "decode_boxes", "nms", "publish"),
 )
 
 
@@ -52,7 +52,9 @@ def test_the_result_accounts_for_every_cloud(demo: DemoRun) -> None:
     (median_ms,) = (record["p50"] for record in replay["latencies"] if record["stage"] == "end_to_end")
     assert replay["processed"] > min(SWEEPS, replay["seconds"] * 1000 / median_ms) // 2
     assert sum(replay["detections_by_class"].values()) > 0
-    assert [record["stage"] for record in replay["latencies"]] == ["queue", *STAGES, "end_to_end"]
+    stages = [record["stage"] for record in replay["latencies"]]
+    # A frame has "remember" only if clouds before it were superseded.
+    assert [stage for stage in stages if stage != "remember"] == ["queue", *STAGES, "end_to_end"]
     assert all(record["p50"] <= record["p99"] <= record["max"] for record in replay["latencies"])
     assert {check["status"] for check in replay["checks"]} == {"passed"}
 
