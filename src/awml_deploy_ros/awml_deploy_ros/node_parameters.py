@@ -15,6 +15,11 @@ from awml_deploy_ros import ros_parameters
 from awml_deploy_ros.parameter_spec import ParameterSpec, ParameterTable, check_value
 
 
+def parameter_file(values: Mapping[str, Any]) -> str:
+    """YAML with which any node of the same kind gets these parameters."""
+    return yaml.safe_dump({"/**": {"ros__parameters": dict(values)}}, sort_keys=True, allow_unicode=True)
+
+
 class NodeParameters:
     """Declares parameters and accepts a set of them as a whole, or none of it.
 
@@ -86,12 +91,13 @@ class NodeParameters:
             self._node.get_logger().info(f"options changed: {', '.join(known)}")
         return SetParametersResult(successful=True)
 
-    def as_yaml(self) -> str:
-        """Every parameter in force as a parameter file for any node of this kind.
+    def values(self) -> dict[str, Any]:
+        """Every parameter in force, by name, as plain Python values.
 
         Those that rclpy declares by itself are left out unless somebody set them.
         """
         values = ros_parameters.read(self._node, list(self._specs.values()))
         others = {"use_sim_time", *ros_parameters.given(self._node)} - set(values)
-        values |= {name: ros_parameters.plain(self._node.get_parameter(name)) for name in sorted(others)}
-        return yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=True, allow_unicode=True)
+        return values | {
+            name: ros_parameters.plain(self._node.get_parameter(name)) for name in sorted(others)
+        }

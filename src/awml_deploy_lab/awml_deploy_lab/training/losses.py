@@ -32,7 +32,9 @@ def gaussian_focal_loss(logits: Tensor, target: Tensor) -> Tensor:
     return torch.where(target == 1, missed, false).sum()
 
 
-def regression_losses(outputs: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:
+def regression_losses(
+    outputs: Mapping[str, Tensor], targets: Targets, code_weights: Mapping[str, float] = CODE_WEIGHTS
+) -> dict[str, Tensor]:
     """L1 loss of every regression output, divided by the sum of the weights of the cells.
 
     Targets that are NaN are left out; the divisor stays, as mmdet3d's does.
@@ -46,13 +48,15 @@ def regression_losses(outputs: Mapping[str, Tensor], targets: Targets) -> dict[s
         unknown = wanted.isnan() | (targets.weights == 0)[:, None]
         error = (rows.index_select(0, targets.cells).float() - wanted.masked_fill(unknown, 0.0)).abs()
         weighted = (error * targets.weights[:, None]).masked_fill(unknown, 0.0).sum()
-        losses[name] = BOX_WEIGHT * CODE_WEIGHTS[name] * weighted / total
+        losses[name] = BOX_WEIGHT * code_weights[name] * weighted / total
         start += channels
     return losses
 
 
-def loss_terms(outputs: Mapping[str, Tensor], targets: Targets) -> Tensor:
+def loss_terms(
+    outputs: Mapping[str, Tensor], targets: Targets, code_weights: Mapping[str, float] = CODE_WEIGHTS
+) -> Tensor:
     """float32 [6]: the terms of the loss, which is their sum, in the order of :data:`LOSS_TERMS`."""
     heatmap = gaussian_focal_loss(outputs["heatmap"], targets.heatmap) / targets.positives.clamp(min=1.0)
-    regression = regression_losses(outputs, targets)
+    regression = regression_losses(outputs, targets, code_weights)
     return torch.stack([heatmap, *(regression[name] for name in REGRESSION)])

@@ -17,6 +17,17 @@ from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.variants import parse_config
 
 
+class Restart(BaseModel):
+    """The learning rate falls from its highest once more (Loshchilov and Hutter, SGDR, 2017)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: Annotated[int, Field(gt=0)]
+    """First step of it."""
+    velocity_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of the velocity within the regression from here on; before any restart it is 1."""
+
+
 class Recipe(BaseModel):
     """How one model is trained."""
 
@@ -49,8 +60,8 @@ class Recipe(BaseModel):
     """Highest learning rate by that of the first step."""
     final_lr_divisor: Annotated[float, Field(ge=1)] = 1e4
     """Learning rate of the first step by that of the last."""
-    restart: Annotated[int, Field(gt=0)] | None = None
-    """Step at which the cycle is over and the learning rate falls from its highest once more."""
+    restarts: tuple[Restart, ...] | None = None
+    """In the order of their steps; the first ends the cycle."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Of weights that are matrices or kernels; normalisations and biases have none."""
     grad_clip: Annotated[float, Field(gt=0)] = 35.0
@@ -62,10 +73,21 @@ class Recipe(BaseModel):
     """Of the averaged weights, which are what the training gives."""
 
     @model_validator(mode="after")
-    def _restart_within(self) -> Recipe:
-        if self.restart is not None and self.restart >= self.steps:
-            raise ValueError(f"restart at step {self.restart}, expected less than steps, {self.steps}")
+    def _restarts_within(self) -> Recipe:
+        steps = [restart.step for restart in self.restarts or ()]
+        if steps != sorted(set(steps)):
+            raise ValueError(f"restarts at steps {steps}, expected rising steps")
+        if steps and steps[-1] >= self.steps:
+            raise ValueError(f"restart at step {steps[-1]}, expected less than steps, {self.steps}")
         return self
+
+    def restart_before(self, step: int) -> Restart | None:
+        """The last restart that has begun at a step, counted from 0."""
+        return max(
+            (restart for restart in self.restarts or () if restart.step <= step),
+            key=lambda restart: restart.step,
+            default=None,
+        )
 
     def config(self) -> CenterPointConfig:
         """The model's configuration.
@@ -115,10 +137,10 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             name="demo",
             model={"variant": "demo"},
-            steps=9900,
+            steps=14900,
             batch_size=32,
             lr=2.5e-3,
-            restart=5500,
+            restarts=(Restart(step=5500), Restart(step=9900, velocity_weight=3.0)),
         ),
         Recipe(
             name="base",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from awml_deploy_lab.training.augment import apply_changes, draw_changes
 from awml_deploy_lab.training.batch import TrainingBatch
-from awml_deploy_lab.training.losses import LOSS_TERMS, loss_terms
+from awml_deploy_lab.training.losses import CODE_WEIGHTS, LOSS_TERMS, loss_terms
 from awml_deploy_lab.training.network import BatchNetwork, new_model
 from awml_deploy_lab.training.recipe import Recipe
 from awml_deploy_lab.training.targets import TargetMaker
@@ -28,13 +29,13 @@ _MOMENTUM = (0.85, 0.95)
 def one_cycle(recipe: Recipe, step: int) -> tuple[float, float]:
     """Learning rate and first beta of a step, as torch's OneCycleLR with cosine annealing gives them.
 
-    From a restart on they fall from the peak once more (Loshchilov and Hutter, SGDR, 2017). A function
-    of the step, so that there is no state to save.
+    From a restart on they fall from the peak once more. A function of the step, so that there is no
+    state to save.
     """
-    steps = recipe.steps if recipe.restart is None else recipe.restart
-    peak = recipe.warmup * steps - 1
-    if step >= steps:
-        step, peak, steps = step - steps, 0.0, recipe.steps - steps
+    bounds = [0, *(restart.step for restart in recipe.restarts or ()), recipe.steps]
+    cycle = bisect_right(bounds, step, hi=len(bounds) - 1) - 1
+    steps, step = bounds[cycle + 1] - bounds[cycle], step - bounds[cycle]
+    peak = 0.0 if cycle else recipe.warmup * steps - 1
     start, end = recipe.lr / recipe.lr_divisor, recipe.lr / recipe.lr_divisor / recipe.final_lr_divisor
     low, high = _MOMENTUM
     if step <= peak:
@@ -118,7 +119,9 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"], group["betas"] = rate, (momentum, 0.999)
         self.model.train()
-        terms = self._loss_terms(self._network(pillars), targets)
+        restart = recipe.restart_before(self.step_count)
+        weights = CODE_WEIGHTS if restart is None else {**CODE_WEIGHTS, "vel": restart.velocity_weight}
+        terms = self._loss_terms(self._network(pillars), targets, weights)
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(terms.sum())
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), recipe.grad_clip)

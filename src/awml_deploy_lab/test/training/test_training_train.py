@@ -14,7 +14,7 @@ from awml_deploy_lab.training import train as command
 from awml_deploy_lab.training.curve import main as curve_main
 from awml_deploy_lab.training.predict import infer_batch
 from awml_deploy_lab.training.recipe import RECIPES, find_recipe
-from awml_deploy_lab.training.trainer import Trainer, one_cycle
+from awml_deploy_lab.training.trainer import MEASURES, Trainer, one_cycle
 from awml_extractors.centerpoint.checkpoint import load_checkpoint
 
 CPU = torch.device("cpu")
@@ -140,24 +140,41 @@ def test_learning_rate_and_momentum_are_those_of_torch():
 
 
 def test_restarted_learning_rates_are_those_of_torch():
-    recipe = tiny_recipe(steps=80, restart=50)
+    recipe = tiny_recipe(steps=110, restarts=({"step": 50}, {"step": 80}))
     before = tiny_recipe(steps=50)
     assert [one_cycle(recipe, step) for step in range(50)] == [
         one_cycle(before, step) for step in range(50)
     ]
-    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=recipe.lr)
     lowest = recipe.lr / recipe.lr_divisor / recipe.final_lr_divisor
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 29, eta_min=lowest)
-    for step in range(50, 80):
-        rate = optimizer.param_groups[0]["lr"]
-        assert one_cycle(recipe, step)[0] == pytest.approx(rate, rel=1e-6, abs=1e-12)
-        optimizer.step()
-        schedule.step()
+    for start in (50, 80):
+        optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=recipe.lr)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 29, eta_min=lowest)
+        for step in range(start, start + 30):
+            rate = optimizer.param_groups[0]["lr"]
+            assert one_cycle(recipe, step)[0] == pytest.approx(rate, rel=1e-6, abs=1e-12)
+            optimizer.step()
+            schedule.step()
 
 
 def test_a_restart_lies_within_the_steps():
     with pytest.raises(ConfigError, match="restart at step 50, expected less than steps, 50"):
-        tiny_recipe(steps=80).changed(steps=50, restart=50)
+        tiny_recipe(steps=80).changed(steps=50, restarts=({"step": 50},))
+    with pytest.raises(ConfigError, match=r"restarts at steps \[50, 40\], expected rising steps"):
+        tiny_recipe(steps=80).changed(restarts=({"step": 50}, {"step": 40}))
+
+
+def test_a_restart_weighs_velocities_from_its_step_on():
+    batch = next(RandomScenes(2).batches(0))
+    plain = Trainer(tiny_recipe(), CPU).step(batch)
+    terms = {}
+    for step in (1, 2):
+        recipe = tiny_recipe(restarts=({"step": step, "velocity_weight": 3.0},))
+        trainer = Trainer(recipe, CPU)
+        trainer.step_count = 1
+        terms[step] = dict(zip(MEASURES, trainer.step(batch).tolist(), strict=True))
+    assert terms[1]["vel"] == pytest.approx(3 * terms[2]["vel"])
+    assert terms[1]["heatmap"] == terms[2]["heatmap"]
+    assert plain[MEASURES.index("vel")] > 0
 
 
 def test_steps_without_past_sweeps_learn_no_velocity():

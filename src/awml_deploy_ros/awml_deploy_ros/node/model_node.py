@@ -33,7 +33,7 @@ from awml_deploy_ros.node.package_files import resolve
 from awml_deploy_ros.node.parameter_service import CheckedParameterService
 from awml_deploy_ros.node.provenance import Provenance, ProvenancePublisher
 from awml_deploy_ros.node.services import NodeFacts, SlowServices
-from awml_deploy_ros.node_parameters import NodeParameters
+from awml_deploy_ros.node_parameters import NodeParameters, parameter_file
 from awml_deploy_ros.outputs import OutputSet
 from awml_deploy_ros.outputs.base import OutputContext
 from awml_deploy_ros.parameter_spec import ParameterTable
@@ -233,7 +233,7 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
         self._resources.callback(self.companions.close)
         self._outputs = OutputSet(settings.outputs, self.output_context(settings, model))
         self._resources.callback(self._outputs.close)
-        self._provenance_publisher.publish(self.provenance, self._node_parameters.as_yaml())
+        self._provenance_publisher.publish(self.provenance, self._node_parameters.values())
         self._model = model
         spare_collections(self._resources)
         identity = model.identity
@@ -258,7 +258,7 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
             self.get_logger().info(f"not active any more: {self.ledger.counters.snapshot()}")
 
     def _reproduction(self) -> dict[str, str]:
-        return self.provenance.files(self._node_parameters.as_yaml())
+        return self.provenance.files(parameter_file(self._node_parameters.values()))
 
     def _limits(self) -> HealthLimits:
         return HealthLimits(
@@ -275,7 +275,7 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
             health = Health(Level.ERROR, error) if error else Health(Level.OK, state)
             return [modelless_report(state, self._namesakes.judge(health, now_ns))]
         # Not by a callback: until it has returned, the parameters are the old ones.
-        self._provenance_publisher.publish_changes(self.provenance, self._node_parameters.as_yaml())
+        self._provenance_publisher.publish_changes(self.provenance, self._node_parameters.values())
         active = self._stream is not None
         health = self.ledger.judge(now_ns) if active else Health(Level.OK, "inactive")
         health = self._namesakes.judge(health, now_ns)

@@ -17,6 +17,7 @@ from awml_deploy_core.packages import installed_versions
 from awml_deploy_ros.model import ModelIdentity, OpenModel
 from awml_deploy_ros.node.evidence import MANIFEST, PARAMETERS, PROVENANCE
 from awml_deploy_ros.node.host_state import gpu_state
+from awml_deploy_ros.node_parameters import parameter_file
 from awml_deploy_ros.topics import PROVENANCE as TOPIC
 
 _PACKAGES = (
@@ -101,16 +102,19 @@ class ProvenancePublisher:
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
         self._publisher = node.create_publisher(messages.Provenance, TOPIC.name, qos)
-        self._parameters = ""
+        self._parameters: Mapping[str, Any] = {}
 
-    def publish(self, provenance: Provenance, parameters: str) -> None:
-        """Publish what is in force now."""
+    def publish(self, provenance: Provenance, parameters: Mapping[str, Any]) -> None:
+        """Publish what is in force now; ``parameters`` by name."""
         self._parameters = parameters
         stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(provenance.message(stamp, parameters))
+        self._publisher.publish(provenance.message(stamp, parameter_file(parameters)))
 
-    def publish_changes(self, provenance: Provenance, parameters: str) -> None:
-        """Publish if the parameters are others than those published last."""
+    def publish_changes(self, provenance: Provenance, parameters: Mapping[str, Any]) -> None:
+        """Publish if the parameters are others than those published last.
+
+        Called many times a second, so that values are compared and not files: a file takes 1.5 ms.
+        """
         if parameters != self._parameters:
             self.publish(provenance, parameters)
 
