@@ -20,7 +20,8 @@ from awml_deploy_lab.evaluation.held_out import held_out_frames
 from awml_deploy_lab.evaluation.model_card import CARD, card_of
 
 MODELS = sorted(path.parent for path in (ROOT / "models").glob(f"*/{CARD}"))
-SIZE_LIMIT = 16 * 2**20
+SIZE_LIMIT = 16_000_000
+"""Bytes."""
 
 
 def test_there_are_models_and_they_are_small() -> None:

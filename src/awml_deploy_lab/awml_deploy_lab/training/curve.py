@@ -59,7 +59,7 @@ def write_curve(folder: Path) -> Path:
     for axes in (losses, rate):
         axes.grid(alpha=0.3)
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120, metadata={"Software": None})
+    figure.savefig(picture, format="png", dpi=80, metadata={"Software": None})
     path = folder / CURVE
     write_bytes(path, picture.getvalue())
     return path

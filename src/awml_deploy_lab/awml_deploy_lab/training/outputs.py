@@ -125,12 +125,15 @@ def _stored(value: Tensor, half: bool) -> Tensor:
 
 
 def append_metrics(folder: Path, line: Mapping[str, float]) -> None:
-    """Add a line to ``metrics.jsonl``.
+    """Add a line to ``metrics.jsonl``, with six digits of every measurement.
 
     Raises:
         ArtifactError: The file cannot be written.
     """
     path = folder / METRICS
+    line = {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in line.items()
+    }
     with io_errors(path, "cannot be written"), path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(line) + "\n")
 
