@@ -29,7 +29,7 @@ import measure
 from gpu_kernels import postprocessing, preprocessing
 from gpu_pipelines import with_network, without_network
 from gpu_sessions import BACKENDS, network_sessions, network_times
-from gpu_timing import GraphTimer, copy_bandwidth, gpu_record, staging_times
+from gpu_timing import GraphTimer, copy_bandwidth, gpu_record, host_calls, staging_times
 
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import AwmlDeployError
@@ -93,6 +93,7 @@ class Run:
             timer, config = GraphTimer(context, self.rounds), self.config(grid)
             found["copy"] = copy_bandwidth(context)
             found["staging_4mb_ms"] = staging_times(context)
+            found["host_calls_us"] = host_calls(context)
             found[grid] = {
                 dtype: preprocessing(context, timer, config, self.cloud, dtype)
                 for dtype in ("float32", "float16")

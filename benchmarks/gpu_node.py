@@ -210,13 +210,20 @@ class Node:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Start the node, play, and report."""
+    """Start the node, play, and report; what is known so far is written after every rate."""
     from awml_deploy_core.runner.deployment import DeploymentRunner
     from awml_deploy_core.runner.targets import load_target
     from awml_deploy_ros.domains import reserve_domain_id
 
     if not os.environ.get("ROS_DOMAIN_ID"):
         os.environ["ROS_DOMAIN_ID"] = str(reserve_domain_id())
+    result: dict[str, Any] = {
+        "benchmark": "gpu_node",
+        "machine": measure.machine(),
+        "backend": f"{options.backend}:{options.device}",
+        "points": options.points,
+        "cloud_mb": 16 * options.points / 1e6,
+    }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         # Simplified by a package that few machines have, for a graph that PyTorch does not run.
@@ -227,28 +234,27 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         try:
             if not node.spin_until(lambda: node.watch.status.get("state") == "active", START_TIMEOUT_S):
                 raise RuntimeError(f"the node is not active; its log:\n{node.tail()}")
-            long = node.play(options.rate, options.seconds, options.points)
-            stages, faster = dict(node.watch.stages), []
+            result["long_run"] = node.play(options.rate, options.seconds, options.points)
+            result["stages_of_long_run"] = dict(node.watch.stages)
+            result["faster"], result["first_rate_not_held_hz"] = [], None
+            _write(result, options.json)
             for rate in options.rates:
-                faster.append(node.play(rate, RATE_SECONDS, options.points))
-                if not faster[-1]["held"]:
+                played = node.play(rate, RATE_SECONDS, options.points)
+                result["faster"].append(played)
+                _write(result, options.json)
+                if not played["held"]:
+                    result["first_rate_not_held_hz"] = rate
                     break
-            status = node.watch.status
+            result["last_error"] = node.watch.status.get("last_error", "")
         finally:
             node.close()
-    return {
-        "benchmark": "gpu_node",
-        "machine": measure.machine(),
-        "backend": f"{options.backend}:{options.device}",
-        "points": options.points,
-        "cloud_mb": 16 * options.points / 1e6,
-        "long_run": long,
-        "stages_of_long_run": stages,
-        "faster": faster,
-        "first_rate_not_held_hz": next((each["rate_hz"] for each in faster if not each["held"]), None),
-        "last_error": status.get("last_error", ""),
-        "exit_code": node.process.returncode,
-    }
+    return {**result, "exit_code": node.process.returncode}
+
+
+def _write(result: dict[str, Any], path: Path | None) -> None:
+    """A run that is cut short keeps what it has measured."""
+    if path is not None:
+        measure.write_json(result, path)
 
 
 def main() -> int:

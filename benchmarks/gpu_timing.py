@@ -198,6 +198,34 @@ def staging_times(context: CudaContext) -> dict[str, float]:
     return found
 
 
+def host_calls(context: CudaContext, rounds: int = 500) -> dict[str, float]:
+    """Median microseconds of the host in the calls that a frame makes, with nothing else on the stream."""
+    first, second = context.create_event(), context.create_event()
+    device, host = context.buffer((4096,), np.uint8), context.pinned((4096,), np.uint8)
+    graph = capture(context, context.stream, lambda stream: context.fill(device.address, 0, 64, stream))
+    tasks: dict[str, Callable[[], Any]] = {
+        "activate": context.activate,
+        "record": lambda: context.record(first),
+        "copy": lambda: context.copy(device.address, host.address, 4096),
+        "launch": lambda: graph.launch(context.stream),
+        "synchronize": context.synchronize,
+        "elapsed_ms": lambda: context.elapsed_ms(first, second),
+    }
+    context.record(first)
+    context.record(second)
+    found = {}
+    for name, task in tasks.items():
+        times = []
+        for _ in range(rounds):
+            context.synchronize()
+            start = time.perf_counter_ns()
+            task()
+            times.append((time.perf_counter_ns() - start) * 1e-3)
+        found[name] = round(float(np.median(times)), 2)
+    graph.close()
+    return found
+
+
 def gpu_record(context: CudaContext) -> dict[str, Any]:
     """What the figures depend on."""
     _, name = context.driver.api.cuDeviceGetName(

@@ -68,17 +68,16 @@ class CudaDriver:
             InferenceError: Any other failure.
         """
         try:
-            code, *result = getattr(self.api, function)(*arguments)
+            result = getattr(self.api, function)(*arguments)
         except RuntimeError as error:
             # Without a driver the bindings raise where they would return a code.
             raise BackendUnavailableError(
                 self.name, "has no CUDA driver", got=str(error).rstrip("."), hint="Check nvidia-smi."
             ) from error
-        if int(code):
-            raise self.failure(code, function)
-        if len(result) > 1:
-            return tuple(result)
-        return result[0] if result else None
+        if int(result[0]):
+            raise self.failure(result[0], function)
+        # A frame makes a dozen calls, so that unpacking into lists would be felt.
+        return result[1] if len(result) == 2 else result[1:] or None
 
     def failure(self, code: Any, function: str, subject: str = "") -> AwmlDeployError:
         """The error that a result code means.
