@@ -84,7 +84,7 @@ def network_sessions(config: CenterPointConfig, key: str) -> dict[str, Any]:
     """
     import torch
 
-    from awml_deploy_core.export import OnnxExporter
+    from awml_deploy_core.export.onnx_exporter import OnnxExporter
     from awml_deploy_core.export.precision import apply_precision
     from awml_deploy_core.runtime.trt.settings import PrecisionPolicy
     from awml_extractors.centerpoint.extractor import CenterPointComponentExtractor

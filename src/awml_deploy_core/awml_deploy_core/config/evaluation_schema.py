@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from awml_deploy_core.config.values import EndpointSection, SampleSource, Section
 
@@ -157,6 +157,12 @@ class FloorSection(Section):
     """Largest value that passes."""
     backends: tuple[str, ...] = ()
     """Which backends (`backend:device`); empty is all."""
+
+    @field_validator("backends")
+    @classmethod
+    def _with_index(cls, backends: tuple[str, ...]) -> tuple[str, ...]:
+        # As results are named: `pytorch:cuda` is `pytorch:cuda:0`.
+        return tuple(str(EndpointSection.model_validate(name)) for name in backends)
 
     @model_validator(mode="after")
     def _some_limit(self) -> FloorSection:

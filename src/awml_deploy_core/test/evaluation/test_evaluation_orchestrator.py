@@ -17,7 +17,7 @@ from fake_backends import (
     unlabelled,
 )
 
-from awml_deploy_core.config.evaluation_schema import EvaluationSection
+from awml_deploy_core.config.evaluation_schema import EvaluationSection, FloorSection
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, InferenceError
 from awml_deploy_core.evaluation.detection3d_task import Detection3dTask
@@ -100,6 +100,10 @@ def test_a_floor_of_one_backend_leaves_others_alone() -> None:
     floor = {"figure": "mean_ap", "min": 2.0, "backends": ["b:cpu"]}
     result = evaluate({"a": FakePipeline(), "b": FakePipeline()}, keyed(labelled(2)), floors=[floor])
     assert [part.status.value for part in result.backends] == ["passed", "failed"]
+    assert FloorSection(figure="mean_ap", min=2.0, backends=("b:cuda", "b")).backends == (
+        "b:cuda:0",
+        "b:cpu",
+    )
     alone = evaluate({"a": FakePipeline()}, keyed(labelled(2)), floors=[floor])
     assert alone.verdict
     assert states(alone)["b:cpu / mean_ap >= 2"] == "skipped"

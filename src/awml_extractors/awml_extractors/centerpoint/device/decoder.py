@@ -17,7 +17,7 @@ from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.decode import HeadMaps, decode_autoware
 from awml_extractors.centerpoint.decode_mmdet3d import decode_mmdet3d
 from awml_extractors.centerpoint.device.decoder_launches import DecoderMemory, bind_launches, kernel_sources
-from awml_extractors.centerpoint.device.parameters import ROW, parameters_of
+from awml_extractors.centerpoint.device.parameters import parameters_of
 from awml_extractors.centerpoint.nms import suppress
 from awml_extractors.centerpoint.options import PostprocessOptions
 
@@ -178,9 +178,8 @@ class DeviceDecoder:
         candidates, decoded, non_finite, boxes = (int(value) for value in self._memory.header.array)
         if candidates > self._max_boxes:
             return self._on_host(candidates)
-        rows = self._memory.boxes.array[:boxes]
         detections = Detections(
-            **{name: np.ascontiguousarray(rows[name]) for name in (ROW.names or ()) if name != "unused"},
+            **{name: field[:boxes].copy() for name, field in self._memory.fields.items()},
             class_names=self._config.class_names,
             has_velocity=self._config.has_twist,
         )

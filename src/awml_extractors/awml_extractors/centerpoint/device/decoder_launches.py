@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from awml_deploy_core.runtime.cuda import (
     BoundKernel,
@@ -20,7 +21,7 @@ from awml_deploy_core.runtime.cuda import (
 )
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.constants import FOLDER
-from awml_extractors.centerpoint.device.parameters import ROW, Parameters
+from awml_extractors.centerpoint.device.parameters import FIELD_WORDS, ROW, Parameters, box_fields
 
 _LISTED, _CELLS_OF_BLOCK, _BINS = 32, 1024, 128 * 128
 _RANKED_OF_BLOCK, _LISTED_OF_BLOCK, _PAIRED_OF_BLOCK = 32, 16, 4
@@ -50,7 +51,10 @@ class DecoderMemory:
     header: PinnedBuffer
     """int32: candidates, boxes decoded, boxes not finite, boxes left."""
     boxes: PinnedBuffer
-    """Rows of :data:`~awml_extractors.centerpoint.device.parameters.ROW`."""
+    """Fields of :data:`~awml_extractors.centerpoint.device.parameters.ROW`, one behind the other with room
+    for ``capacity`` boxes each, so that a frame's are copied as they lie."""
+    fields: Mapping[str, npt.NDArray[Any]]
+    """Views of ``boxes`` by field, [capacity, ...]."""
 
     @classmethod
     def of(cls, context: CudaContext, capacity: int) -> DecoderMemory:
@@ -74,9 +78,9 @@ class DecoderMemory:
             "spots_apart": context.buffer((capacity, 4), np.float32),
             "dropped": context.buffer((capacity,), np.int32),
         }
-        return cls(
-            capacity, buffers, context.pinned((_HEADER,), np.int32), context.pinned((capacity,), ROW)
-        )
+        boxes = context.pinned((capacity * FIELD_WORDS,), np.float32)
+        header = context.pinned((_HEADER,), np.int32)
+        return cls(capacity, buffers, header, boxes, box_fields(boxes.array))
 
 
 def bind_launches(
@@ -106,6 +110,7 @@ def bind_launches(
         "pillars": np.uint64(pillars),
         "header": memory.header,
         "boxes": memory.boxes,
+        "capacity": np.int32(memory.capacity),
     }
 
     def bind(
@@ -150,7 +155,9 @@ def bind_launches(
             128,
             "parameters counters rows turns apart spots_apart dropped",
         ),
-        bind(suppress, "write_boxes", 1, 1024, "parameters counters rows apart dropped header boxes"),
+        bind(
+            suppress, "write_boxes", 1, 1024, "parameters counters rows apart dropped header boxes capacity"
+        ),
     ]
 
 

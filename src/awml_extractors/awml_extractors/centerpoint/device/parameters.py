@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from awml_deploy_core.errors import ParameterError
 from awml_extractors.centerpoint.config import CenterPointConfig
@@ -37,7 +38,27 @@ ROW = np.dtype(
         ("unused", np.int32),
     ]
 )
-"""A box as the kernels write it, fields named as those of ``Detections``."""
+"""A box on the device, fields named as those of ``Detections``."""
+_WIDTHS = {
+    name: dtype.itemsize // 4 for name, (dtype, *_) in (ROW.fields or {}).items() if name != "unused"
+}
+FIELD_WORDS = sum(_WIDTHS.values())
+"""Words of a box that the host gets: all but the last."""
+
+
+def box_fields(words: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[Any]]:
+    """Views of memory that holds the fields of :data:`ROW` one behind the other, by name.
+
+    Args:
+        words: float32 [capacity * FIELD_WORDS].
+    """
+    capacity, start, fields = len(words) // FIELD_WORDS, 0, {}
+    for name, width in _WIDTHS.items():
+        part = words[start : start + capacity * width]
+        start += len(part)
+        dtype, shape = ROW[name].subdtype or (ROW[name], ())
+        fields[name] = part.view(dtype).reshape(capacity, *shape)
+    return fields
 
 
 class Parameters(ctypes.Structure):

@@ -38,19 +38,22 @@ def span_of(columns: Mapping[str, npt.NDArray[Any]]) -> RecordSpan | None:
     """
     arrays = list(columns.values())
     count, step = len(arrays[0]), arrays[0].strides[0]
-    if count < 2 or not 0 < step <= _MOST_STEP or any(array.strides[0] != step for array in arrays):
+    if count < 2 or not 0 < step <= _MOST_STEP:
         return None
-    codes = [_type_code(array.dtype) for array in arrays]
-    starts = [int(array.__array_interface__["data"][0]) for array in arrays]
+    starts, last, types = [], 0, 0
+    for index, array in enumerate(arrays):
+        code = _type_code(array.dtype)
+        if code is None or array.strides[0] != step:
+            return None
+        start = int(array.__array_interface__["data"][0])
+        starts.append(start)
+        last = max(last, start + array.itemsize)
+        types |= code << (8 * index)
     first = min(starts)
-    width = max(start + array.itemsize for start, array in zip(starts, arrays, strict=True)) - first
-    if None in codes or width > step:
+    if last - first > step:
         return None
-    offsets = [start - first for start in starts]
-    padding = [0] * (4 - len(arrays))
-    x, y, z, intensity = (*offsets, *padding)
-    types = sum((code or 0) << (8 * index) for index, code in enumerate(codes))
-    return RecordSpan(first, (count - 1) * step + width, step, (x, y, z, intensity), types)
+    x, y, z, intensity = *(start - first for start in starts), *(0,) * (4 - len(starts))
+    return RecordSpan(first, (count - 1) * step + last - first, step, (x, y, z, intensity), types)
 
 
 def packed_layout(columns: int) -> tuple[int, tuple[int, int, int, int], int]:

@@ -51,8 +51,11 @@ struct Row {
   float x, y, z, length, width, height, yaw, velocity_x, velocity_y, score;
   int label, unused;
 };
-static_assert(sizeof(Row) % 16 == 0, "rows are copied by 16 bytes");
-constexpr int kRowPieces = sizeof(Row) / 16;
+constexpr int kRowWords = sizeof(Row) / sizeof(int);
+constexpr int kFields = 6;
+
+/// Words of a field of a row: centre, size, yaw, velocity, score, label.
+__device__ inline int field_words(int field) { return field < 2 ? 3 : field == 3 ? 2 : 1; }
 
 /// Of a box what suppression looks at first; read at once.
 struct __align__(16) Spot {

@@ -249,10 +249,11 @@ extern "C" __global__ void __launch_bounds__(32 * kWarpsOfBlock)
   }
 }
 
-/// The boxes that are left and the counts, into memory of the host. One block of 1024.
+/// The boxes that are left, field by field with room for `capacity` boxes each, and the counts, into memory
+/// of the host. One block of 1024.
 extern "C" __global__ void __launch_bounds__(1024)
-    write_boxes(const Parameters* parameters, const Counters* counters, const uint4* rows, const int* apart,
-                const int* dropped, int* header, uint4* out) {
+    write_boxes(const Parameters* parameters, const Counters* counters, const int* rows, const int* apart,
+                const int* dropped, int* header, int* out, int capacity) {
   __shared__ int sums[32], chosen[1024];
   const Parameters& p = *parameters;
   const int total = counters->apart, lane = threadIdx.x % 32;
@@ -273,9 +274,15 @@ extern "C" __global__ void __launch_bounds__(1024)
     __syncthreads();
     const int taken = min(left, p.most - base);
     // Side by side, as every write to the host is a packet of the bus.
-#pragma unroll 4
-    for (int piece = threadIdx.x; piece < taken * kRowPieces; piece += blockDim.x) {
-      out[base * kRowPieces + piece] = rows[chosen[piece / kRowPieces] * kRowPieces + piece % kRowPieces];
+    int field = 0;
+#pragma unroll
+    for (int k = 0; k < kFields; ++k) {
+      const int width = field_words(k);
+      for (int word = threadIdx.x; word < taken * width; word += blockDim.x) {
+        out[field * capacity + base * width + word] =
+            rows[chosen[word / width] * kRowWords + field + word % width];
+      }
+      field += width;
     }
     base += taken;
     __syncthreads();
