@@ -165,9 +165,9 @@ def _check_evaluation(
             yield (here, "backends", index), problem + hint
     for index, floor in enumerate(section.floors):
         for name in floor.backends:
-            backend = name.partition(":")[0]
-            if backend not in available_backends():
-                text = f"{backend} is no backend (evaluated: {', '.join(names)})"
+            named = name.partition(":")[0]
+            if named not in available_backends():
+                text = f"{named} is no backend (evaluated: {', '.join(names)})"
                 yield (here, "floors", index, "backends"), text
     needed = [backend for backend in section.backends if backend.required]
     yield from _artifacts(config, list(needed), makes_bundle=makes_bundle)
