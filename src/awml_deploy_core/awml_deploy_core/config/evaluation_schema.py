@@ -149,8 +149,8 @@ class FloorSection(Section):
 
     figure: str
     """Name of a figure, e.g. `mean_ap`, `ap/CAR`, `mean_ap/0-20m`, `mean_ap/iou0.50`, `accuracy`,
-    `recall/miscalibrated`, `latency/p99`, `memory/peak_mb`, `size/mb`, `agreement/matched_share`; the JSON
-    report lists all."""
+    `recall/miscalibrated`, `latency/p99`, `memory/peak_mb`, `memory/device_mb`, `size/mb`,
+    `agreement/matched_share`; the JSON report lists all."""
     min: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """Least value that passes."""
     max: Annotated[float, Field(allow_inf_nan=False)] | None = None

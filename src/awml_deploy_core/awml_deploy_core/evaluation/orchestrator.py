@@ -110,7 +110,7 @@ class EvaluationOrchestrator:
         start = time.monotonic()
         if not len(samples):
             return self._not_run(backend, Status.FAILED, "there is no sample to run", start)
-        memory = PeakMemory()
+        memory = PeakMemory(backend.endpoint.device)
         try:
             pipeline = self._surroundings.open_pipeline(backend.endpoint)
         except (BackendUnavailableError, DeviceError) as error:
@@ -122,6 +122,7 @@ class EvaluationOrchestrator:
             accurate = pipeline.with_options(self._section.options)
             run = run_frames(accurate, samples, self._task, results, self._progress, f"evaluate {name}")
             latency, latency_missing = self._latency(pipeline, samples, name)
+            memory.mark()
         accuracy, accuracy_missing, check = self._accuracy(backend, run)
         return BackendResult(
             backend,

@@ -88,6 +88,8 @@ class BackendResult:
                 found |= {f"latency/{stage}{name}": value for name, value in figures.items()}
         if self.memory:
             found["memory/peak_mb"] = self.memory.peak_mb
+            if self.memory.device_mb is not None:
+                found["memory/device_mb"] = self.memory.device_mb
         if self.size_bytes is not None:
             found["size/mb"] = self.size_bytes / 1e6
         return found

@@ -54,6 +54,10 @@ def _print_backend(record: EvaluatedBackendRecord, console: Console) -> None:
         print_line(f"  agreement: {record.agreement.headline}", console)
     if record.memory is not None:
         peak = f"  memory: {record.memory.peak_mb:.0f} MB at most, {record.memory.before_mb:.0f} MB before"
+        if record.memory.device_mb is not None:
+            peak += f"; {record.memory.device_mb:.0f} MB of the GPU"
+        elif record.memory.device_missing:
+            peak += f"; of the GPU not measured: {record.memory.device_missing}"
         print_line(peak, console)
     for frame in record.worst[:_MOST_LISTED]:
         print_line(f"  worst: {frame.sample}: {frame.score:.2f} ({frame.summary})", console)

@@ -15,6 +15,7 @@ _COMPARED = {
     "latency/p99": "p99 [ms]",
     "latency/throughput_hz": "frames/s",
     "memory/peak_mb": "peak memory [MB]",
+    "memory/device_mb": "memory of the GPU [MB]",
     "size/mb": "files [MB]",
     "agreement/matched_share": "boxes shared with reference",
     "agreement/center_m_mean": "centres apart [m]",

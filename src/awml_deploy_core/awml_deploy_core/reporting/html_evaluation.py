@@ -94,6 +94,10 @@ def _resources(record: EvaluatedBackendRecord) -> Iterator[str]:
             f"Host memory: {record.memory.peak_mb:.0f} MB at most{own}, {record.memory.before_mb:.0f} MB "
             f"before the backend was opened."
         )
+        if record.memory.device_mb is not None:
+            yield paragraph(f"Memory of the GPU: {record.memory.device_mb:.0f} MB.")
+        elif record.memory.device_missing:
+            yield paragraph(f"Memory of the GPU was not measured: {record.memory.device_missing}")
     if record.size_bytes is not None:
         yield paragraph(f"Files that the backend loads: {record.size_bytes / 1e6:.2f} MB.")
 

@@ -5,19 +5,18 @@ Whatever cannot be read is left out or says why: evidence of a machine in troubl
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_TIMEOUT_S = 10.0
+from awml_deploy_core.errors import DeviceError
+from awml_deploy_core.runtime.cuda.nvidia_smi import query_gpus
+
 GPU_FIELDS = (
     "index",
     "name",
@@ -44,24 +43,10 @@ GPU_FIELDS = (
 
 def gpu_state() -> dict[str, Any]:
     """``gpus``, one mapping each by :data:`GPU_FIELDS`, or why there is none."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return {"gpus": [], "problem": "nvidia-smi is not installed"}
-    command = [tool, f"--query-gpu={','.join(GPU_FIELDS)}", "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return {"gpus": [], "problem": f"nvidia-smi: {error}"}
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip()
-        return {"gpus": [], "problem": f"nvidia-smi ended with {done.returncode}: {said}"}
-    return {"gpus": parse_gpus(done.stdout)}
-
-
-def parse_gpus(text: str) -> list[dict[str, str]]:
-    """The GPUs in nvidia-smi's answer."""
-    rows = csv.reader(io.StringIO(text), skipinitialspace=True)
-    return [dict(zip(GPU_FIELDS, (cell.strip() for cell in row), strict=False)) for row in rows if row]
+        return {"gpus": query_gpus(GPU_FIELDS)}
+    except DeviceError as error:
+        return {"gpus": [], "problem": str(error)}
 
 
 def host_state() -> dict[str, Any]:
