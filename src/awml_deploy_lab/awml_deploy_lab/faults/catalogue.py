@@ -27,7 +27,7 @@ from awml_deploy_lab.faults.graph_defects import GRAPH_DEFECTS
 from awml_deploy_lab.faults.manifest_defects import MANIFEST_DEFECTS
 from awml_deploy_lab.faults.outcome import Outcome
 from awml_deploy_lab.faults.setting_defects import SETTING_DEFECTS
-from awml_deploy_lab.faults.variations import VARIATIONS, shipped_bundle
+from awml_deploy_lab.faults.variations import VARIATIONS
 from awml_deploy_lab.faults.weight_defects import WEIGHT_DEFECTS
 
 DEFECTS: tuple[Defect, ...] = (
@@ -110,6 +110,7 @@ def run_task(task: Task) -> Outcome:
 
 @contextmanager
 def running(
+    model: Path,
     work: Path,
     workers: int = 2,
     *,
@@ -119,6 +120,7 @@ def running(
     """The rows of defects and the outcomes of variations, in their order as they are done.
 
     Args:
+        model: Folder of the demo model: ``checkpoint.pth``, ``bundle``.
         work: A folder for the deployment and its copies.
         workers: Processes, each of which computes on one thread.
         defects: Numbers of those to plant.
@@ -127,7 +129,7 @@ def running(
     Raises:
         AwmlDeployError: The demo model cannot be exported.
     """
-    sound = make_deployment(shipped_bundle().parent / "checkpoint.pth", work / "sound")
+    sound = make_deployment(model, work / "sound")
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         found = [
             pool.map(run_task, [Task(sound, work, number, is_defect) for number in numbers])

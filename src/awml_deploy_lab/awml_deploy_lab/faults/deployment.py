@@ -27,6 +27,8 @@ from awml_deploy_lab.faults.outcome import Outcome
 ENCODER, HEAD = "pts_voxel_encoder", "pts_backbone_neck_head"
 PARAMETERS = "ml_package.param.yaml"
 NUM_CLOUDS = 2
+SHIPPED = "shipped"
+"""The bundle that came with the checkpoint, in the sound deployment's folder."""
 DEPLOY = """
 name: fault_catalogue
 model: {family: centerpoint, variant: demo}
@@ -40,18 +42,19 @@ verification:
 """
 
 
-def make_deployment(checkpoint: Path, folder: Path) -> Path:
+def make_deployment(model: Path, folder: Path) -> Path:
     """A checkpoint, the bundle exported from it, two simulated clouds and their ``deploy.yaml``.
 
     Args:
-        checkpoint: Of the variant ``demo``.
+        model: Folder of a shipped model of the variant ``demo``: ``checkpoint.pth``, ``bundle``.
         folder: A new one, which is returned.
 
     Raises:
         AwmlDeployError: The checkpoint cannot be exported.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(checkpoint, folder / "checkpoint.pth")
+    shutil.copy(model / "checkpoint.pth", folder / "checkpoint.pth")
+    shutil.copytree(model / "bundle", folder / SHIPPED)
     save_clouds(folder / "clouds", [frame for _, frame, _ in held_out_frames(NUM_CLOUDS, past_sweeps=0)])
     (folder / "deploy.yaml").write_text(DEPLOY)
     DeploymentRunner(load_config(folder / "deploy.yaml")).export()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from awml_deploy_core.runtime import onnxruntime_backend
 from awml_deploy_lab.evaluation.held_out import held_out_frames
 from awml_deploy_lab.faults import graphs
 from awml_deploy_lab.faults.defect import Change, Variation
-from awml_deploy_lab.faults.deployment import ENCODER, HEAD, Deployment, save_clouds
+from awml_deploy_lab.faults.deployment import ENCODER, HEAD, SHIPPED, Deployment, save_clouds
 from awml_deploy_lab.faults.graphs import Array
 from awml_deploy_lab.faults.manifest_defects import sound_engine
 from awml_deploy_lab.faults.weight_defects import STAGE, as_fp16, stretch, within
@@ -202,12 +201,7 @@ def _external_weights(deployment: Deployment) -> None:
 def _shipped(deployment: Deployment) -> None:
     """The bundle of the repository, exported with other versions on another machine."""
     shutil.rmtree(deployment.bundle)
-    shutil.copytree(shipped_bundle(), deployment.bundle)
-
-
-def shipped_bundle() -> Path:
-    """The demo model's bundle in the repository."""
-    return Path(__file__).resolve().parents[4] / "models" / "centerpoint_demo" / "bundle"
+    shutil.copytree(deployment.sound / SHIPPED, deployment.bundle)
 
 
 def _padded_rows(deployment: Deployment) -> None:

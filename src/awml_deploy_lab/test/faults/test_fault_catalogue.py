@@ -16,7 +16,9 @@ from awml_deploy_lab.faults.catalogue import DEFECTS, Row, running
 from awml_deploy_lab.faults.outcome import Finding, Outcome
 from awml_deploy_lab.faults.variations import VARIATIONS
 
-PAGE = Path(__file__).resolve().parents[4] / "docs" / "fault_catalogue.md"
+ROOT = Path(__file__).resolve().parents[4]
+MODEL = ROOT / "models" / "centerpoint_demo"
+PAGE = ROOT / "docs" / "fault_catalogue.md"
 ALL = "AWML_DEPLOY_ALL_FAULTS"
 PLANTED = range(0, len(DEFECTS), 1 if os.environ.get(ALL) else 3)
 VARIED = range(len(VARIATIONS) if os.environ.get(ALL) else 20)
@@ -27,7 +29,7 @@ Results = tuple[Mapping[int, Row], Mapping[int, Outcome]]
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
     work = tmp_path_factory.mktemp("faults")
-    with running(work, defects=PLANTED, variations=VARIED) as (rows, outcomes):
+    with running(MODEL, work, defects=PLANTED, variations=VARIED) as (rows, outcomes):
         yield dict(zip(PLANTED, rows, strict=True)), dict(zip(VARIED, outcomes, strict=True))
 
 
