@@ -25,7 +25,7 @@ from awml_deploy_core.errors import AwmlDeployError, ProcessError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.logging_setup import configure_logging
-from awml_deploy_core.reporting import Report, write_json
+from awml_deploy_core.reporting import Report, write_html, write_json
 from awml_deploy_core.reporting.terminal import print_report
 from awml_deploy_core.runner.reports import make_report
 from awml_deploy_ros.bag_clouds import CloudTopic
@@ -97,11 +97,16 @@ class Demo:
             exit_code=ExitCode.PASSED if passed else ExitCode.FAILED,
         )
         write_json(report, self.result_json)
+        write_html(report, self.page)
         return report
 
     @property
     def result_json(self) -> Path:
         return self.output / "result.json"
+
+    @property
+    def page(self) -> Path:
+        return self.output / "report.html"
 
     @property
     def _built_json(self) -> Path:
@@ -114,7 +119,8 @@ class Demo:
             for path in (self.bag, self.live, self.output / "bundle", self.output / "reports"):
                 if path.exists():
                     shutil.rmtree(path)
-            for path in (self.bag.with_name(self.bag.name + BAG_INFO_ENDING), self.result_json):
+            infos = self.bag.with_name(self.bag.name + BAG_INFO_ENDING)
+            for path in (infos, self.result_json, self.page):
                 path.unlink(missing_ok=True)
 
     def _headline(self, number: int, text: str) -> None:
@@ -186,6 +192,7 @@ def summarise(report: Report, demo: Demo, console: Console) -> None:
     console.print(f"\nmodel bundle: {report.bundle}", markup=False, soft_wrap=True)
     console.print(f"recorded output bag: {replay.output_bag}", markup=False, soft_wrap=True)
     console.print(f"JSON result: {demo.result_json}", markup=False, soft_wrap=True)
+    console.print(f"report: {demo.page}", markup=False, soft_wrap=True)
     for picture in replay.pictures:
         console.print(f"picture: {picture}", markup=False, soft_wrap=True)
     console.print(f"logs: {demo.live}", markup=False, soft_wrap=True)

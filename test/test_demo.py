@@ -39,9 +39,9 @@ def test_the_demo_passes_and_says_what_happened(demo: DemoRun) -> None:
     for words in ("pts_backbone_neck_head.onnx", "matched one to one", "end_to_end", "precision"):
         assert words in demo.output
     assert "trained on simulated scenes only" in demo.output
-    for path in (demo.folder / "result.json", demo.folder / "live" / "output_bag", demo.folder / "bundle"):
-        assert str(path) in demo.output
-        assert path.exists()
+    for name in ("result.json", "report.html", "live/output_bag", "bundle"):
+        assert str(demo.folder / name) in demo.output
+        assert (demo.folder / name).exists()
 
 
 def test_the_result_accounts_for_every_cloud(demo: DemoRun) -> None:

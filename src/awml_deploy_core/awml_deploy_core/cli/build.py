@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.cli.options import add_target, log_settings, override
-from awml_deploy_core.cli.session import Sections, run_steps
+from awml_deploy_core.cli.session import Sections, load, run_steps
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.logging_setup import configure_logging
 
@@ -67,11 +67,10 @@ def _dry_run(args: argparse.Namespace) -> ExitCode:
     from awml_deploy_core.config import Step, only
     from awml_deploy_core.runner.deployment import DeploymentRunner
     from awml_deploy_core.runner.reports import make_report
-    from awml_deploy_core.runner.targets import load_target
 
     start = time.monotonic()
     check_destination(args)
-    loaded = load_target(args.target, [*args.overrides, *engine_overrides(args)], only(Step.BUILD))
+    loaded = load(args, engine_overrides(args), only(Step.BUILD))
     configure_logging(*log_settings(args, loaded.deploy.logging.level, loaded.deploy.logging.format))
     plans = DeploymentRunner(loaded).plan_build(rebuild=args.rebuild)
     print_plans(plans, console(args))

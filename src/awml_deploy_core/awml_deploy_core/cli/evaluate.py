@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.cli.options import add_report_options, add_target, override
-from awml_deploy_core.cli.session import Sections, run_steps
+from awml_deploy_core.cli.session import Sections, picture_folder, run_steps
 from awml_deploy_core.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -81,12 +80,6 @@ def evaluation_sections(
     from awml_deploy_core.reporting.build import exit_code
     from awml_deploy_core.verification import Status
 
-    record = runner.evaluate(restart=args.restart, pictures=_pictures(loaded, args.html))
+    pictures = picture_folder(loaded, args.html, "evaluation_pictures")
+    record = runner.evaluate(restart=args.restart, pictures=pictures)
     return {"evaluation": record, "exit_code": exit_code(Status(record.status))}
-
-
-def _pictures(loaded: LoadedConfig, html: str | None) -> Path | None:
-    """Beside the report; a bundle has none, but the page may be asked for."""
-    if not loaded.origin.is_dir():
-        return loaded.deploy.report_dir / "evaluation_pictures"
-    return Path(html).with_suffix("").with_name(f"{Path(html).stem}_pictures") if html else None

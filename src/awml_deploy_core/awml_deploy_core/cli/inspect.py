@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.cli.options import add_target
+from awml_deploy_core.cli.session import load
 from awml_deploy_core.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def execute(args: argparse.Namespace) -> ExitCode:
     from awml_deploy_core.cli.output import console, write_result
     from awml_deploy_core.runner.inspection import inspect_bundle
     from awml_deploy_core.runner.reports import make_report
-    from awml_deploy_core.runner.targets import is_folder, load_target
+    from awml_deploy_core.runner.targets import is_folder
 
     folder: Path = args.target
     if not is_folder(folder):
-        folder = load_target(args.target, args.overrides, None, args.model_config).deploy.bundle
+        folder = load(args).deploy.bundle
     facts = inspect_bundle(folder)
     print_facts(facts, console(args))
     write_result(make_report(args.command, folder.name, bundle=str(folder), facts=facts), args)

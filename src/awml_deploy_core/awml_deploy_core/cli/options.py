@@ -37,6 +37,9 @@ def add_target(
         "--model-config", type=Path, metavar="FILE", help="the model's own configuration, of AWML's file"
     )
     parser.add_argument(
+        "--follow-base", action="store_true", help="read the files that _base_ of AWML's files names too"
+    )
+    parser.add_argument(
         "--set",
         dest="overrides",
         action="append",

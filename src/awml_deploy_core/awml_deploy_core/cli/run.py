@@ -57,7 +57,7 @@ def _work(runner: DeploymentRunner, loaded: LoadedConfig, args: argparse.Namespa
     if Step.BUILD in steps:
         sections["engines"] = runner.build()
     if Step.VERIFY in steps:
-        sections |= verification_sections(runner)
+        sections |= verification_sections(runner, loaded, args)
     if Step.EVALUATE in steps:
         evaluated = evaluation_sections(runner, loaded, args)
         # The codes of verdicts rise with what is wrong.

@@ -6,10 +6,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.cli.options import add_report_options, add_target, override
-from awml_deploy_core.cli.session import Sections, run_steps
+from awml_deploy_core.cli.session import Sections, picture_folder, run_steps
 from awml_deploy_core.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from awml_deploy_core.config import LoadedConfig
     from awml_deploy_core.runner.deployment import DeploymentRunner
 
 
@@ -50,13 +51,21 @@ def execute(args: argparse.Namespace) -> ExitCode:
         scenario = {"reference": args.reference, "test": args.test}
         overrides += override("verification.scenarios", [scenario])
         overrides.append("verification.scenarios_by_mode={}")
-    return run_steps(args, overrides, only(Step.VERIFY), lambda runner, _: verification_sections(runner))
+    return run_steps(
+        args,
+        overrides,
+        only(Step.VERIFY),
+        lambda runner, loaded: verification_sections(runner, loaded, args),
+    )
 
 
-def verification_sections(runner: DeploymentRunner) -> Sections:
-    """Verify, and say how the process has to end."""
+def verification_sections(
+    runner: DeploymentRunner, loaded: LoadedConfig, args: argparse.Namespace
+) -> Sections:
+    """Verify, and say how the process has to end; pictures are drawn for the page alone."""
     from awml_deploy_core.reporting.build import exit_code
     from awml_deploy_core.verification import Status
 
-    record = runner.verify()
+    pictures = picture_folder(loaded, args.html, "verification_pictures") if args.html else None
+    record = runner.verify(pictures=pictures)
     return {"verification": record, "exit_code": exit_code(Status(record.status))}

@@ -21,6 +21,7 @@ from awml_deploy_core.reporting.bev_drawing import (
     draw_frame,
     draw_points,
     draw_scores,
+    fitting_size,
 )
 from awml_deploy_core.reporting.bev_ground_truth import GroundTruthLayer
 from awml_deploy_core.reporting.bev_view import BevView, box_corners
@@ -104,7 +105,8 @@ def render_bev(
         _lay_out(figure, axes, view, sum(map(_legend_lines, legends)))
         _draw_legends(figure, axes, legends)
         draw_frame(axes, view)
-        figure.text(_LEFT / figure.get_figwidth(), 1 - 0.36 / figure.get_figheight(), title, fontsize=14)
+        size = fitting_size(title, figure.get_figwidth() - _LEFT, 14.0)
+        figure.text(_LEFT / figure.get_figwidth(), 1 - 0.36 / figure.get_figheight(), title, fontsize=size)
         draw_points(figure, axes, columns, view)
         if reference is not None:
             draw_boxes(axes, reference, [_REFERENCE] * len(reference), _REFERENCE_STYLE)

@@ -24,6 +24,9 @@ _HEIGHT_COLORS = "viridis"
 _DARKEST = 0.22
 _HEIGHT_PERCENTILES = (2.0, 98.0)
 _MAX_SCORE_LABELS = 60
+_CHARACTER = 0.62 / 72
+"""Width of a character [inch] for a point of font size."""
+_SMALLEST_TITLE = 7.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,11 @@ class LineStyle:
     """One of matplotlib's: ``-``, ``--``, ``:``."""
     zorder: float
     """What is drawn later covers what has less."""
+
+
+def fitting_size(text: str, width: float, largest: float) -> float:
+    """Font size [pt] at which a line of text is at most ``width`` [inch] wide, but always readable."""
+    return max(_SMALLEST_TITLE, min(largest, width / (_CHARACTER * max(len(text), 1))))
 
 
 def draw_frame(axes: Axes, view: BevView) -> None:

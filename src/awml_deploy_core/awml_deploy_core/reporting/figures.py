@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from awml_deploy_core.evaluation import Counts
 from awml_deploy_core.evaluation.latency import LatencyStatistics, StageStatistics
 from awml_deploy_core.evaluation.task import Cell, MetricTable
 from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
@@ -21,6 +22,9 @@ _COMPARED = {
     "agreement/center_m_mean": "centres apart [m]",
 }
 
+COUNTS = ("ground truth", "detections", "matched", "precision", "recall")
+"""Columns of what was found of one class."""
+
 NO_FLOORS = "No floors are configured: nothing was asked of the figures."
 
 
@@ -29,6 +33,13 @@ def cell_text(cell: Cell) -> str:
     if cell is None:
         return "-"
     return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+
+
+def count_columns(counts: Counts) -> list[str]:
+    """Under :data:`COUNTS`."""
+    found = counts.true_positives
+    shares = ("-" if share is None else f"{share:.3f}" for share in (counts.precision, counts.recall))
+    return [str(found + counts.false_negatives), str(found + counts.false_positives), str(found), *shares]
 
 
 def comparison(record: EvaluationRecord) -> MetricTable:

@@ -8,19 +8,23 @@ from pathlib import Path
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import io_errors, write_text
 from awml_deploy_core.reporting.checks import check_groups
-from awml_deploy_core.reporting.html_checks import groups_table
+from awml_deploy_core.reporting.html_checks import first_causes, groups_table
 from awml_deploy_core.reporting.html_evaluation import evaluation_section
 from awml_deploy_core.reporting.html_parts import (
-    STYLE,
     badge,
     facts_table,
     html_table,
+    page,
     paragraph,
     section,
     text,
 )
 from awml_deploy_core.reporting.html_replay import replay_section
-from awml_deploy_core.reporting.html_sections import inference_section, verification_section
+from awml_deploy_core.reporting.html_sections import (
+    accuracy_section,
+    inference_section,
+    verification_section,
+)
 from awml_deploy_core.reporting.precision_views import precision_section
 from awml_deploy_core.reporting.result import Report
 
@@ -34,14 +38,7 @@ _VERDICTS = {
 
 def to_html(report: Report) -> str:
     """The page. Pictures are read from the files that the report names."""
-    title = f"{report.name}: {report.command}"
-    body = "".join(_sections(report))
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{text(title)}</title><style>{STYLE}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
-    )
+    return page(f"{report.name}: {report.command}", "".join(_sections(report)))
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -67,6 +64,8 @@ def _sections(report: Report) -> Iterator[str]:
         yield inference_section(report.inference)
     if report.replay is not None:
         yield replay_section(report.replay)
+    if report.accuracy is not None:
+        yield accuracy_section(report.accuracy)
     if report.export is not None:
         rows = [
             (
@@ -99,7 +98,7 @@ def _verdict(report: Report) -> str:
         parts.append(paragraph(f"{report.error.subject}: {report.error.problem}"))
         parts += [paragraph(problem) for problem in report.error.problems]
     if groups:
-        parts.append(groups_table(groups))
+        parts += [first_causes(groups), groups_table(groups)]
     return "".join(parts) + "</header>"
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from awml_deploy_core.reporting.checks import CheckGroup, check_state
-from awml_deploy_core.reporting.html_parts import badge, details, html_table, paragraph, text
+from awml_deploy_core.reporting.html_parts import badge, details, html_table, listing, paragraph, text
 from awml_deploy_core.reporting.records import CheckRecord
 
 _MOST_CAUSES = 100
 _FEW = 8
+_FIRST = 4
+_LONGEST = 400
+"""Characters of a finding in the verdict; the whole text is below."""
 
 
 def groups_table(groups: Sequence[CheckGroup]) -> str:
@@ -23,7 +26,27 @@ def groups_table(groups: Sequence[CheckGroup]) -> str:
         )
         for group in groups
     ]
-    return html_table(("what", "verdict", *states), rows)
+    return html_table(("what", "verdict", *states), rows, text_columns=(0,))
+
+
+def first_causes(groups: Sequence[CheckGroup]) -> str:
+    """What the verdict follows from, if it is not *passed*: the first check of every group that says why."""
+    bad = [
+        next(check for check in group.checks if check_state(check) in ("failed", "error"))
+        for group in groups
+        if group.states & {"failed", "error"}
+    ]
+    if not bad:
+        return ""
+    shown = [
+        f"{_state(check)} <strong>{text(check.name)}</strong>: {text(_shortened(check.message))}"
+        for check in bad[:_FIRST]
+    ]
+    return listing(shown)
+
+
+def _shortened(message: str) -> str:
+    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
 
 
 def checks_table(checks: Sequence[CheckRecord]) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from awml_deploy_core.evaluation.latency import LatencyStatistics, StageStatistics
 from awml_deploy_core.reporting.html_parts import text
 
 _WIDTH, _HEIGHT = 520, 232
-_LEFT, _RIGHT, _TOP, _BOTTOM = 12, 18, 38, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 12, 18, 50, 34
 _BAR, _LINE, _MARK = "#2563a8", "#1b2733", "#b42318"
 _ROW = 26
-_NAMES, _LABELS = 115, 115
+_CHARACTER = 7.2
+"""Width of a character [px] in most fonts, at 12 px."""
+_LEAST_BARS = 120
 
 
 def histogram(latency: LatencyStatistics) -> str:
@@ -31,12 +34,17 @@ def histogram(latency: LatencyStatistics) -> str:
     marks = "".join(
         f'<line x1="{x(value):.1f}" x2="{x(value):.1f}" y1="{_TOP}" y2="{base}" stroke="{_MARK}" '
         f'stroke-dasharray="4 3"/>'
-        f'<text x="{x(value):.1f}" y="{_TOP - 6 - 12 * (place % 2)}" text-anchor="middle">{name}</text>'
+        f'<text x="{x(value):.1f}" y="{_TOP - 6 - 13 * place}" text-anchor="middle">{name}</text>'
         for place, (name, value) in enumerate(_marked(latency.end_to_end))
     )
+    beyond = " and more" if latency.end_to_end.max > high else ""
     ticks = "".join(
-        f'<text x="{x(value):.1f}" y="{base + 16}" text-anchor="{anchor}">{value:.1f}</text>'
-        for value, anchor in ((low, "start"), ((low + high) / 2, "middle"), (high, "end"))
+        f'<text x="{x(value):.1f}" y="{base + 16}" text-anchor="{anchor}">{value:.1f}{more}</text>'
+        for value, anchor, more in (
+            (low, "start", ""),
+            ((low + high) / 2, "middle", ""),
+            (high, "end", beyond),
+        )
     )
     title = f"end-to-end latency [ms], {latency.end_to_end.frames} frames"
     axis = f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{base}" y2="{base}" stroke="{_LINE}"/>'
@@ -44,26 +52,44 @@ def histogram(latency: LatencyStatistics) -> str:
     return _svg(_WIDTH, _HEIGHT, title, bars + marks + axis + ticks + caption)
 
 
-def stage_bars(latency: LatencyStatistics) -> str:
-    """The median of every stage as a bar, a line on to its 99th percentile."""
-    stages: Sequence[StageStatistics] = (*latency.stages, latency.end_to_end)
+class StagePercentiles(Protocol):
+    """Latency of a stage [ms]."""
+
+    @property
+    def stage(self) -> str: ...
+
+    @property
+    def p50(self) -> float: ...
+
+    @property
+    def p99(self) -> float: ...
+
+
+def stage_bars(stages: Sequence[StagePercentiles]) -> str:
+    """The median of every stage as a bar, a line on to its 99th percentile; empty without stages."""
+    if not stages:
+        return ""
+    figures = [f"{stage.p50:.2f} / {stage.p99:.2f}" for stage in stages]
+    left = _CHARACTER * max(len(stage.stage) for stage in stages) + 16
+    right = _CHARACTER * max(map(len, figures)) + 16
     longest = max(stage.p99 for stage in stages) or 1.0
-    scale = (_WIDTH - _NAMES - _LABELS) / longest
+    width = max(_WIDTH, left + right + _LEAST_BARS)
+    scale = (width - left - right) / longest
     rows = []
-    for number, stage in enumerate(stages):
-        middle = _TOP + _ROW * number + _ROW / 2
-        end, far = _NAMES + stage.p50 * scale, _NAMES + stage.p99 * scale
+    for number, (stage, label) in enumerate(zip(stages, figures, strict=True)):
+        middle = _ROW * (number + 1.5)
+        end, far = left + stage.p50 * scale, left + stage.p99 * scale
         rows.append(
-            f'<text x="{_NAMES - 8}" y="{middle + 4}" text-anchor="end">{text(stage.stage)}</text>'
-            f"{_rect(_NAMES, middle - 8, end - _NAMES, 16)}"
+            f'<text x="{left - 8:.1f}" y="{middle + 4}" text-anchor="end">{text(stage.stage)}</text>'
+            f"{_rect(left, middle - 8, end - left, 16)}"
             f'<line x1="{end:.1f}" x2="{far:.1f}" y1="{middle}" y2="{middle}" stroke="{_LINE}"/>'
             f'<line x1="{far:.1f}" x2="{far:.1f}" y1="{middle - 5}" y2="{middle + 5}" stroke="{_LINE}"/>'
-            f'<text x="{far + 8:.1f}" y="{middle + 4}">{stage.p50:.2f} / {stage.p99:.2f}</text>'
+            f'<text x="{far + 8:.1f}" y="{middle + 4}">{label}</text>'
         )
-    height = _TOP + _ROW * len(stages) + 10
+    height = round(_ROW * (len(stages) + 1.5))
     title = "stages: p50 (bar) and p99 (line) [ms]"
-    caption = f'<text x="{_NAMES}" y="{_TOP - 12}">{title}</text>'
-    return _svg(_WIDTH, height, title, caption + "".join(rows))
+    caption = f'<text x="{_LEFT}" y="{_ROW - 8}">{title}</text>'
+    return _svg(round(width), height, title, caption + "".join(rows))
 
 
 def _rect(x: float, y: float, width: float, height: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from awml_deploy_core.reporting.html_checks import checks_table
 from awml_deploy_core.reporting.html_parts import (
@@ -15,7 +16,7 @@ from awml_deploy_core.reporting.html_parts import (
     section,
     text,
 )
-from awml_deploy_core.reporting.html_sections import evidence_table, latencies_table
+from awml_deploy_core.reporting.html_sections import evidence_table, latencies_view
 from awml_deploy_core.reporting.result import RegressionRecord, ReplayRecord
 
 _MOST_PICTURES = 20
@@ -38,13 +39,13 @@ def replay_section(record: ReplayRecord) -> str:
         parts += _regression(record.regression)
     if record.agreement is not None and record.agreement.evidence:
         parts += ["<h3>Boxes without a partner in the reference</h3>", evidence_table(record.agreement)]
-    parts.append(latencies_table(record.latencies))
+    parts.append(latencies_view(record.latencies))
     if record.transport:
-        parts += ["<h3>Between the processes</h3>", latencies_table(record.transport)]
+        parts += ["<h3>Between the processes</h3>", latencies_view(record.transport)]
     if record.accuracy is not None:
         parts += [f"<h3>Accuracy</h3>{paragraph(record.accuracy.headline)}"]
         parts.append(details("tables", "".join(map(metric_table, record.accuracy.tables)), is_open=True))
-    parts += [picture(path, path) for path in record.pictures[:_MOST_PICTURES]]
+    parts += [picture(path, Path(path).stem) for path in record.pictures[:_MOST_PICTURES]]
     if record.digest:
         parts.append(paragraph(f"digest of stamps, fates and boxes: {record.digest}", "faint"))
     return section("Replay", parts)

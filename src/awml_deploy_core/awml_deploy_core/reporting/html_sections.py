@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from awml_deploy_core.reporting.figures import COUNTS, count_columns
 from awml_deploy_core.reporting.html_checks import checks_table
 from awml_deploy_core.reporting.html_parts import (
     badge,
@@ -14,7 +15,8 @@ from awml_deploy_core.reporting.html_parts import (
     section,
     text,
 )
-from awml_deploy_core.reporting.result import InferenceRecord, LatencyRecord
+from awml_deploy_core.reporting.html_plots import stage_bars
+from awml_deploy_core.reporting.result import AccuracyRecord, InferenceRecord, LatencyRecord
 from awml_deploy_core.reporting.verification_result import (
     BoxesRecord,
     ScenarioRecord,
@@ -52,6 +54,12 @@ def _scenario(record: ScenarioRecord) -> Iterator[str]:
         yield _tensors(record.tensors)
     for bisection in record.bisections:
         yield paragraph(f"Inside {bisection.component}: {bisection.message}")
+    if record.frames:
+        pictures = "".join(
+            picture(frame.picture, f"{frame.sample}: {frame.summary}") for frame in record.frames
+        )
+        title = "frame that agrees least" if len(record.frames) == 1 else "frames that agree least"
+        yield details(title, pictures, is_open=True)
     if record.boxes is not None and record.boxes.evidence:
         yield evidence_table(record.boxes)
     yield checks_table(record.checks)
@@ -63,14 +71,16 @@ def _tensors(tensors: Sequence[TensorRecord]) -> str:
             text(tensor.component),
             text(tensor.tensor),
             text(tensor.level),
-            _figure(tensor.relative),
-            _figure(tensor.max_abs),
+            *map(_figure, (tensor.relative, tensor.relative_p999, tensor.max_abs, tensor.mean_abs)),
+            "-" if tensor.cosine is None else f"{tensor.cosine:.6f}",
+            str(tensor.non_finite),
             str(tensor.checks),
             badge(tensor.status),
         )
         for tensor in tensors
     ]
-    columns = ("component", "tensor", "level", "relative", "max abs", "checks", "")
+    figures = ("relative", "p99.9", "max abs", "mean abs", "cosine", "NaN, inf", "checks")
+    columns = ("component", "tensor", "level", *figures, "")
     return html_table(columns, rows, text_columns=(0, 1, 2))
 
 
@@ -101,7 +111,7 @@ def inference_section(record: InferenceRecord) -> str:
     parts = [
         paragraph(f"{len(record.frames)} frames of {record.source} on {record.backend}:{record.device}"),
         paragraph(f"detections: {counts}"),
-        latencies_table(record.latencies),
+        latencies_view(record.latencies),
     ]
     parts += [paragraph(f"{frame.sample}: {frame.error}") for frame in record.frames if frame.error]
     drawn = [frame for frame in record.frames if frame.picture][:_MOST_PICTURES]
@@ -113,8 +123,28 @@ def inference_section(record: InferenceRecord) -> str:
     return section("Inference", parts)
 
 
-def latencies_table(records: Sequence[LatencyRecord]) -> str:
-    """Percentiles of every stage."""
+def accuracy_section(record: AccuracyRecord) -> str:
+    """What was found of what is there, by class."""
+    matched = record.matched
+    rows = [
+        (text(name), *count_columns(counts))
+        for name, counts in (*matched.classes.items(), ("total", matched.total))
+    ]
+    parts = [
+        f"<p>{badge(record.status)} {text(matched.summary())}</p>",
+        paragraph(
+            f"ground truth on at least {record.min_points} LiDAR points and nearer than "
+            f"{record.max_range:g} m",
+            "faint",
+        ),
+        html_table(("class", *COUNTS), rows, is_last_total=True),
+        checks_table(record.checks),
+    ]
+    return section("Accuracy", parts)
+
+
+def latencies_view(records: Sequence[LatencyRecord]) -> str:
+    """Percentiles of every stage, drawn and in figures."""
     rows = [
         (
             text(record.stage),
@@ -123,4 +153,5 @@ def latencies_table(records: Sequence[LatencyRecord]) -> str:
         )
         for record in records
     ]
-    return html_table(("latency [ms]", "p50", "p95", "p99", "max", "frames"), rows)
+    table = html_table(("latency [ms]", "p50", "p95", "p99", "max", "frames"), rows)
+    return f'<div class="plots">{stage_bars(records)}{table}</div>'

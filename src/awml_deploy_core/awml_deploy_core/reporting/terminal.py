@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from awml_deploy_core.evaluation import Counts
 from awml_deploy_core.reporting.engines import engine_table, print_selftest
 from awml_deploy_core.reporting.evaluation_terminal import print_evaluation
+from awml_deploy_core.reporting.figures import COUNTS, count_columns
 from awml_deploy_core.reporting.markup import plain, status_text
 from awml_deploy_core.reporting.precision_views import print_precision
 from awml_deploy_core.reporting.records import CheckRecord
@@ -123,19 +123,13 @@ def _accuracy_table(record: AccuracyRecord) -> RenderableType:
     from rich.table import Table
 
     table = Table("class", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("ground truth", "detections", "matched", "precision", "recall"):
+    for column in COUNTS:
         table.add_column(column, justify="right")
     for name, counts in record.matched.classes.items():
-        table.add_row(plain(name), *_count_columns(counts))
+        table.add_row(plain(name), *count_columns(counts))
     table.add_section()
-    table.add_row("total", *_count_columns(record.matched.total), style="bold")
+    table.add_row("total", *count_columns(record.matched.total), style="bold")
     return table
-
-
-def _count_columns(counts: Counts) -> list[str]:
-    found = counts.true_positives
-    shares = ("-" if share is None else f"{share:.3f}" for share in (counts.precision, counts.recall))
-    return [str(found + counts.false_negatives), str(found + counts.false_positives), str(found), *shares]
 
 
 def _print_checks(checks: Sequence[CheckRecord], console: Console) -> None:

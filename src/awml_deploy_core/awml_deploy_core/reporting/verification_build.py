@@ -11,6 +11,7 @@ from awml_deploy_core.reporting.verification_result import (
     BisectionRecord,
     BoxesRecord,
     BoxRecord,
+    ComparedFrameRecord,
     ScenarioRecord,
     TensorRecord,
     VerificationRecord,
@@ -23,13 +24,20 @@ from awml_deploy_core.verification import (
     VerificationResult,
 )
 
+DrawnFrames = Mapping[str, tuple[ComparedFrameRecord, ...]]
+"""Frames that were drawn, by scenario."""
+
 _BOX = ("class", "score", "center", "size", "yaw", "velocity")
 _NON_FINITE = ("reference_nan", "reference_inf", "test_nan", "test_inf")
 _SUMMED = frozenset({"bisect"})
 
 
 def verification_record(
-    result: VerificationResult, sources: Sequence[str], num_samples: int, probe_seconds: float = 0.0
+    result: VerificationResult,
+    sources: Sequence[str],
+    num_samples: int,
+    probe_seconds: float = 0.0,
+    frames: DrawnFrames | None = None,
 ) -> VerificationRecord:
     """Record of a verification over ``num_samples`` samples of ``sources``."""
     verdict = result.verdict
@@ -40,7 +48,10 @@ def verification_record(
         num_samples=num_samples,
         checks=tuple(check_record(check) for check in result.checks),
         probe_seconds=probe_seconds,
-        scenarios=tuple(_scenario_record(scenario, num_samples) for scenario in result.scenarios),
+        scenarios=tuple(
+            _scenario_record(scenario, num_samples, (frames or {}).get(scenario.scenario.name, ()))
+            for scenario in result.scenarios
+        ),
     )
 
 
@@ -55,7 +66,9 @@ def check_record(check: CheckResult) -> CheckRecord:
     )
 
 
-def _scenario_record(result: ScenarioResult, num_samples: int) -> ScenarioRecord:
+def _scenario_record(
+    result: ScenarioResult, num_samples: int, frames: tuple[ComparedFrameRecord, ...]
+) -> ScenarioRecord:
     scenario, verdict, divergence = result.scenario, result.verdict, result.first_divergence
     boxes = _boxes_record([check.details for check in result.checks if "matched" in check.details])
     return ScenarioRecord(
@@ -77,6 +90,7 @@ def _scenario_record(result: ScenarioResult, num_samples: int) -> ScenarioRecord
         first_divergence=divergence.name if divergence else None,
         bisections=tuple(_bisection_record(found) for found in result.bisections),
         tensors=tuple(_tensor_records(result.checks)),
+        frames=frames,
         checks=tuple(check_record(check) for check in result.checks),
     )
 

@@ -84,6 +84,16 @@ class BisectionRecord(Record):
     """How operators differ, one clause each."""
 
 
+class ComparedFrameRecord(Record):
+    """A frame whose decoded outputs agree less than those of other frames, drawn."""
+
+    sample: str
+    status: StatusText
+    summary: str
+    picture: str
+    """Path of a PNG file."""
+
+
 class ScenarioRecord(Record):
     """One scenario of a verification."""
 
@@ -108,6 +118,8 @@ class ScenarioRecord(Record):
     """Name of the earliest failed check."""
     bisections: tuple[BisectionRecord, ...] = ()
     tensors: tuple[TensorRecord, ...]
+    frames: tuple[ComparedFrameRecord, ...] = ()
+    """The worst first; empty unless pictures were asked for."""
     checks: tuple[CheckRecord, ...]
 
 

@@ -27,7 +27,6 @@ from awml_deploy_core.reporting.engines import EngineBuildRecord, SelftestRecord
 from awml_deploy_core.reporting.evaluation_result import EvaluationRecord
 from awml_deploy_core.reporting.precision_result import PrecisionRecord
 from awml_deploy_core.reporting.result import ExportRecord, InferenceRecord
-from awml_deploy_core.reporting.verification_build import verification_record
 from awml_deploy_core.reporting.verification_result import VerificationRecord
 from awml_deploy_core.runner.engines import build_engines, plan_engines
 from awml_deploy_core.runner.evaluation import run_evaluation
@@ -35,10 +34,9 @@ from awml_deploy_core.runner.inference import run_inference
 from awml_deploy_core.runner.pipelines import assemble_pipeline, warn_if_foreign
 from awml_deploy_core.runner.precision import run_precision_study
 from awml_deploy_core.runner.selftest import Selftest
-from awml_deploy_core.runner.verification import BundleVerifier
+from awml_deploy_core.runner.verification import run_verification
 from awml_deploy_core.runtime.trt.session import NAME as TENSORRT
 from awml_deploy_core.verification import Endpoint
-from awml_deploy_core.verification.sampling import ChosenSamples, source_names
 
 _LOG = logging.getLogger(__name__)
 
@@ -146,31 +144,19 @@ class DeploymentRunner:
         test = Selftest(self._open_bundle(), settings, runs=runs, progress=self._progress)
         return test.run(endpoints)
 
-    def verify(self) -> VerificationRecord:
+    def verify(self, *, pictures: Path | None = None) -> VerificationRecord:
         """Compare the configured scenarios on the configured samples.
 
+        Args:
+            pictures: Folder for pictures of the frames that agree least.
+
         Raises:
-            ArtifactError: There is no usable bundle.
+            ArtifactError: There is no usable bundle, or pictures cannot be written.
             DatasetError, BagError: A source of samples is missing or malformed.
         """
-        section = self._deploy.verification
         bundle = self._existing_bundle()
-        opened = [self._loaded.family.open_samples(source) for source in section.samples]
-        samples = ChosenSamples(
-            list(zip(source_names(section.samples), opened, strict=True)),
-            section.num_samples,
-            section.seed,
-        )
-        path = self._deploy.checkpoint_path
-        verifier = BundleVerifier(
-            self._loaded,
-            bundle,
-            partial(self._open_endpoint, bundle),
-            path if path is not None and path.is_file() else None,
-            self._progress,
-        )
-        result, probe_seconds = verifier.run(samples)
-        return verification_record(result, section.samples, len(samples), probe_seconds)
+        open_endpoint = partial(self._open_endpoint, bundle)
+        return run_verification(self._loaded, bundle, open_endpoint, self._progress, pictures=pictures)
 
     def evaluate(self, *, restart: bool = False, pictures: Path | None = None) -> EvaluationRecord:
         """Measure the configured backends on the configured data sets.

@@ -26,6 +26,8 @@ def load_target(
     overrides: Sequence[str] = (),
     steps: StepSelector | None = None,
     model_config: Path | None = None,
+    *,
+    follow_bases: bool = False,
 ) -> LoadedConfig:
     """Load the configuration of a deploy.yaml, or make one from a bundle folder or AWML's file.
 
@@ -34,13 +36,19 @@ def load_target(
         overrides: ``key.sub=value`` each.
         steps: Chooses the steps to check before they run.
         model_config: The model's own configuration, only with AWML's deploy_config.py.
+        follow_bases: Whether ``_base_`` of both is read as well; likewise.
 
     Raises:
         ConfigError: The target is neither, or the configuration has problems.
         ArtifactError: The folder is no bundle, or a corrupt one.
     """
-    if model_config is not None and path.suffix != PYTHON_ENDING:
-        raise ConfigError("--model-config", "is only given with AWML's deploy_config.py", got=path)
+    if path.suffix != PYTHON_ENDING:
+        for option, is_given in (
+            ("--model-config", model_config is not None),
+            ("--follow-base", follow_bases),
+        ):
+            if is_given:
+                raise ConfigError(option, "is only given with AWML's deploy_config.py", got=path)
     if is_folder(path):
         bundle = ModelBundle.open(path, verify=False)
         content = {
@@ -54,7 +62,7 @@ def load_target(
     if not path.exists():
         raise ConfigError(path, "does not exist", expected="a deploy.yaml or a bundle folder")
     if path.suffix == PYTHON_ENDING:
-        imported = import_awml_config(path, model_config)
+        imported = import_awml_config(path, model_config, follow_bases=follow_bases)
         for warning in imported.warnings:
             _LOG.warning("%s", warning)
         unused = [key.key for key in imported.keys if key.state == "unused"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,10 @@ from awml_deploy_core.export import OnnxExportOptions
 from awml_deploy_core.family import Probe, ProvidesProbes, Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress
+from awml_deploy_core.reporting.verification_build import verification_record
+from awml_deploy_core.reporting.verification_result import VerificationRecord
 from awml_deploy_core.runner.bisecting import BundleBisector
+from awml_deploy_core.runner.verification_pictures import WorstFrames
 from awml_deploy_core.runtime.registry import load_backend
 from awml_deploy_core.verification import (
     CheckResult,
@@ -38,9 +41,49 @@ from awml_deploy_core.verification.half_range import half_range_problem
 from awml_deploy_core.verification.orchestrator import session_precision
 from awml_deploy_core.verification.probing import PROBE, Decoder, run_probes
 from awml_deploy_core.verification.sample_checks import Arrays
+from awml_deploy_core.verification.sampling import ChosenSamples, source_names
 from awml_deploy_core.verification.tolerances import coarsest
 
 EndpointOpener = Callable[[Endpoint], InferencePipeline[Any, Any]]
+
+
+def run_verification(
+    loaded: LoadedConfig,
+    bundle: ModelBundle,
+    open_endpoint: EndpointOpener,
+    progress: Progress,
+    *,
+    pictures: Path | None = None,
+) -> VerificationRecord:
+    """Compare what the configuration says.
+
+    Args:
+        loaded: The configuration.
+        bundle: What is verified.
+        open_endpoint: Opens the pipeline of a backend.
+        progress: Told after every sample.
+        pictures: Folder for pictures of the frames that agree least.
+
+    Raises:
+        ArtifactError: The checkpoint cannot be read, or a picture not be written.
+        DatasetError, BagError: A source of samples is missing or malformed.
+    """
+    section, checkpoint = loaded.deploy.verification, loaded.deploy.checkpoint_path
+    opened = [loaded.family.open_samples(source) for source in section.samples]
+    named = list(zip(source_names(section.samples), opened, strict=True))
+    samples = ChosenSamples(named, section.num_samples, section.seed)
+    worst = None if pictures is None else WorstFrames()
+    verifier = BundleVerifier(
+        loaded,
+        bundle,
+        open_endpoint,
+        checkpoint if checkpoint is not None and checkpoint.is_file() else None,
+        progress,
+        worst,
+    )
+    result, probe_seconds = verifier.run(samples)
+    drawn = worst.draw(pictures) if worst is not None and pictures is not None else None
+    return verification_record(result, section.samples, len(samples), probe_seconds, drawn)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +95,8 @@ class BundleVerifier:
     open_endpoint: EndpointOpener
     checkpoint: Path | None
     progress: Progress
+    worst: WorstFrames | None = None
+    """Is shown every frame."""
 
     def run(self, samples: Sequence[Sample]) -> tuple[VerificationResult, float]:
         """The result, and the seconds that the probes took.
@@ -85,6 +130,8 @@ class BundleVerifier:
             half_range=self._half_range if importlib.util.find_spec("onnx") else None,
             bisect=BundleBisector(self.bundle, self.checkpoint, options) if section.bisect else None,
         )
+        if self.worst is not None:
+            settings = replace(settings, on_output=self.worst.note)
         orchestrator = VerificationOrchestrator(self.open_endpoint, settings, self.progress)
         return orchestrator.run(scenarios, samples).with_checks(checks), seconds
 

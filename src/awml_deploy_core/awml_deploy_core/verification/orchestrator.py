@@ -17,7 +17,7 @@ from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress, no_progress
 from awml_deploy_core.runtime.binding import name_problem
 from awml_deploy_core.verification.bisect import Bisection
-from awml_deploy_core.verification.boxes import DetectionsComparator
+from awml_deploy_core.verification.boxes import DetectionsComparator, OutputComparison
 from awml_deploy_core.verification.bundle_checks import BUNDLE
 from awml_deploy_core.verification.closing_checks import ClosingChecks, RangeCheck
 from awml_deploy_core.verification.level_clock import LevelClock
@@ -42,6 +42,14 @@ ALL_LEVELS: frozenset[Level] = frozenset({COMPONENT, CHAIN, BOXES})
 PipelineFactory = Callable[[Endpoint], InferencePipeline[Any, Any]]
 PrecisionOf = Callable[[Endpoint, InferencePipeline[Any, Any]], Precision]
 Bisector = Callable[[Scenario, str, Arrays, Tolerances], Bisection]
+
+
+OutputObserver = Callable[[Scenario, Sample, Any, Any, OutputComparison], None]
+"""Told what reference and test decoded from a sample, and how it compares."""
+
+
+def _look_away(scenario: Scenario, sample: Sample, reference: Any, test: Any, _: OutputComparison) -> None:
+    """Nobody asked."""
 
 
 def session_precision(_: Endpoint, pipeline: InferencePipeline[Any, Any]) -> Precision:
@@ -71,6 +79,7 @@ class VerificationSettings:
     """Looks into the components of a scenario in half precision for values that it cannot hold."""
     bisect: Bisector | None = None
     """Searches a component that failed alone; once a component and scenario."""
+    on_output: OutputObserver = _look_away
 
 
 class VerificationOrchestrator:
@@ -199,7 +208,11 @@ class _ScenarioRun:
         try:
             sample = self._samples[index]
             sample_id = sample.sample_id
-            told = replace(checker, on_trace=partial(self._closing.note, sample))
+            told = replace(
+                checker,
+                on_trace=partial(self._closing.note, sample),
+                on_output=partial(self._settings.on_output, self._scenario, sample),
+            )
             self.checks.extend(told.check(sample, reference, test, self._clock))
         except AwmlDeployError as error:
             self.note(Status.ERROR, str(error), sample_id)

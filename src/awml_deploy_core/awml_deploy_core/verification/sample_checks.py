@@ -49,6 +49,10 @@ def _keep_nothing(reference: TensorTap, test: TensorTap) -> None:
     """Nobody asked."""
 
 
+def _look_away(reference: Any, test: Any, comparison: OutputComparison) -> None:
+    """Nobody asked."""
+
+
 @dataclass(frozen=True)
 class SampleChecker:
     """Runs one sample through both pipelines and compares every stage.
@@ -73,6 +77,8 @@ class SampleChecker:
     """Told the component that failed alone and the inputs it failed with."""
     on_trace: Callable[[TensorTap, TensorTap], None] = _keep_nothing
     """Told what the components of reference and test were fed with and gave."""
+    on_output: Callable[[Any, Any, OutputComparison], None] = _look_away
+    """Told what reference and test decoded, and how it compares."""
 
     def check(
         self, sample: Sample, reference: Pipeline, test: Pipeline, clock: LevelClock
@@ -99,6 +105,7 @@ class SampleChecker:
         with clock.measure(BOXES):
             ask = partial(self._candidates, (reference, test), (reference_tap, test_tap))
             comparison = self.output.compare(expected.output, actual.output, ask)
+        self.on_output(expected.output, actual.output, comparison)
         if comparison and comparison.is_empty:
             message = f"nothing to compare: {comparison.message()}"
             yield self._nothing_to_compare(sample, message, comparison.details)

@@ -8,9 +8,10 @@ import pytest
 from report_samples import HOSTILE, STATES, check, evaluation
 
 from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.evaluation import Counts, PrecisionRecall
 from awml_deploy_core.reporting import Report, to_html, to_json, write_html
 from awml_deploy_core.reporting.build import error_record
-from awml_deploy_core.reporting.result import InferenceRecord, LatencyRecord
+from awml_deploy_core.reporting.result import AccuracyRecord, InferenceRecord, LatencyRecord
 from awml_deploy_core.reporting.verification_result import (
     ScenarioRecord,
     TensorRecord,
@@ -110,6 +111,39 @@ def test_a_lost_picture_is_told() -> None:
 def test_the_page_can_be_made_from_the_json_result() -> None:
     report = evaluation(*map(check, STATES))
     assert to_html(Report.model_validate_json(to_json(report))) == to_html(report)
+
+
+def test_the_browser_is_told_to_load_nothing() -> None:
+    page = to_html(evaluation(check("passes")))
+    assert "Content-Security-Policy" in page.partition("<style>")[0]
+    assert "default-src 'none'" in page
+
+
+def test_the_verdict_names_the_first_cause_of_each_group() -> None:
+    verdict = to_html(evaluation(*map(check, STATES))).partition("</header>")[0]
+    assert "<strong>fails</strong>" in verdict
+    assert "<strong>passes</strong>" not in verdict
+    assert "<strong>" not in to_html(evaluation(check("passes"))).partition("</header>")[0]
+
+
+def test_what_is_inside_a_fact_has_rows_of_its_own() -> None:
+    facts = {"checkpoint": {"sha256": "ab", "epoch": None}, "classes": ["CAR", "BUS"], "files": []}
+    page = to_html(make_report("inspect", "x", facts=facts))
+    text = Page(page).text
+    assert "checkpoint: sha256 ab" in text
+    assert "CAR, BUS" in text
+    assert "epoch" not in text
+    assert "files" not in text
+
+
+def test_accuracy_is_on_the_page() -> None:
+    counts = Counts(true_positives=3, false_positives=1, false_negatives=2, precision=0.75, recall=0.6)
+    matched = PrecisionRecall(
+        max_distance=2.0, min_score=0.0, by_class=True, num_frames=1, total=counts, classes={"CAR": counts}
+    )
+    record = AccuracyRecord(max_range=50.0, min_points=5, matched=matched, status="passed", checks=())
+    page = to_html(make_report("demo", "x", accuracy=record))
+    assert "<td>CAR</td><td>5</td><td>4</td><td>3</td><td>0.750</td><td>0.600</td>" in page
 
 
 def test_other_sections_and_errors(tmp_path: Path) -> None:

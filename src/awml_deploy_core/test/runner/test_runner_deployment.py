@@ -67,3 +67,18 @@ def test_what_no_probe_was_made_for_is_said(loaded: LoadedConfig) -> None:
     (check,) = [found for found in runner.verify().checks if found.status == "skipped"]
     assert check.message == "model family toy provides no probe"
     assert not check.required
+
+
+def test_the_frame_that_agrees_least_is_drawn_if_pictures_are_asked_for(
+    loaded: LoadedConfig, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    runner = DeploymentRunner(loaded)
+    runner.export()
+    assert all(not scenario.frames for scenario in runner.verify().scenarios)
+    (scenario,) = runner.verify(pictures=tmp_path / "deep" / "pictures").scenarios
+    (frame,) = scenario.frames
+    assert frame.status == "passed"
+    assert "matched one to one" in frame.summary
+    assert Path(frame.picture).read_bytes().startswith(b"\x89PNG")
+    assert Path(frame.picture).parent == tmp_path / "deep" / "pictures"

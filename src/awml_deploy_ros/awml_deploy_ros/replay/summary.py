@@ -14,7 +14,7 @@ from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import write_bytes, write_text
 from awml_deploy_core.reporting import Report, to_junit
 from awml_deploy_core.reporting.checks import check_state
-from awml_deploy_core.reporting.html_parts import STYLE, badge, html_table, paragraph, section, text
+from awml_deploy_core.reporting.html_parts import badge, html_table, page, paragraph, section, text
 from awml_deploy_ros.replay.batch import BagResult
 from awml_deploy_ros.replay.execute import PAGE
 
@@ -108,16 +108,12 @@ def _page(results: Sequence[BagResult], report: Path, content: dict[str, Any]) -
         *("bag", "verdict", "clouds", "processed", "dropped", "boxes", "p50 [ms]", "p99 [ms]"),
         *("attempts", "finding"),
     )
-    parts = [html_table(columns, rows, text_columns=(9,))]
+    parts = [html_table(columns, rows, text_columns=(0, 9))]
     body = (
         f'<header class="verdict {content["status"]}"><h1>{badge(content["status"])} '
         f"replay of {len(results)} bags</h1>{paragraph(counts)}</header>{section('Bags', parts)}"
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>replay of {len(results)} bags</title><style>{STYLE}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
-    )
+    return page(f"replay of {len(results)} bags", body)
 
 
 def _link(result: BagResult, report: Path) -> str:
