@@ -45,14 +45,24 @@ def test_the_report_of_the_demo(chromium: Chromium, demo: DemoRun) -> None:
 
 
 def test_the_summary_of_many_bags(chromium: Chromium, tmp_path: Path) -> None:
-    first = tmp_path / "bags" / "a_drive_with_a_long_name_through_a_street_that_is_not_there_20261126T120000"
+    first = (
+        tmp_path / "bags" / "a_drive_with_a_long_name_through_a_street_that_is_not_there_20261126T120000"
+    )
     record = [sys.executable, "-m", "awml_deploy_lab.simulation.record", str(first), "--seconds", "0.2"]
     subprocess.run([*record, "--lidar", "hdl64"], check=True)
     broken = tmp_path / "bags" / "broken"
     shutil.copytree(first, broken)
     for file in broken.glob("*.db3"):
         file.write_bytes(file.read_bytes()[:1000])
-    replay = [sys.executable, "-m", "awml_deploy_ros", "replay", str(tmp_path / "bags"), "--model", str(MODEL)]
+    replay = [
+        sys.executable,
+        "-m",
+        "awml_deploy_ros",
+        "replay",
+        str(tmp_path / "bags"),
+        "--model",
+        str(MODEL),
+    ]
     report = tmp_path / "report"
     done = subprocess.run(
         [*replay, "--report", str(report), "--recheck", "1", "--pictures", "1"],

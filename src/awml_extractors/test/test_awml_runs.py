@@ -34,7 +34,9 @@ RANGE = [-7.68, -7.68, -3.0, 7.68, 7.68, 5.0]
 
 def run(file: Path, *arguments: str, **settings: Any) -> tuple[int, dict[str, Any]]:
     """Exit code and report of a run in the working directory."""
-    overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    overrides = [
+        part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")
+    ]
     code = main(["run", str(file), *arguments, *overrides, "--json", "report.json"])
     report: dict[str, Any] = json.loads(Path("report.json").read_text())
     return code, report

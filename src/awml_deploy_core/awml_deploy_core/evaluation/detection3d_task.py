@@ -76,15 +76,19 @@ class Detection3dTask:
             },
         )
 
+    def judged(self, frame: Frame) -> Frame:
+        """The boxes that decide the score of a frame: with enough score, in range, on enough points."""
+        confident = frame.output.above(self._section.frame_min_score)
+        if frame.truth is None:
+            return TaskFrame(frame.sample_id, confident)
+        kept = filter_frame(EvaluatedFrame(frame.sample_id, confident, frame.truth), self.settings)
+        return TaskFrame(frame.sample_id, kept.detections, kept.ground_truth)
+
     def score(self, frame: Frame) -> FrameScore:
-        """F1 of the boxes with enough score, within the range and on enough points."""
-        kept = filter_frame(_evaluated(frame), self.settings)
-        total = match_frame(
-            kept.detections,
-            kept.ground_truth,
-            max_distance=self.settings.tp_threshold,
-            min_score=self._section.frame_min_score,
-        ).total
+        """F1 of the boxes that :meth:`judged` leaves."""
+        kept = _evaluated(self.judged(frame))
+        distance = self.settings.tp_threshold
+        total = match_frame(kept.detections, kept.ground_truth, max_distance=distance).total
         wrong = total.false_positives + total.false_negatives
         found = 2 * total.true_positives
         return FrameScore(

@@ -76,7 +76,9 @@ def _sections(report: Report) -> Iterator[str]:
             )
             for part in report.export
         ]
-        yield section("Export", [html_table(("component", "file", "size", "time"), rows)])
+        yield section(
+            "Export", [html_table(("component", "file", "size", "time"), rows, name_columns=(1,))]
+        )
     if report.engines is not None:
         yield section("Engines", [facts_table(engine.model_dump(mode="json")) for engine in report.engines])
     if report.facts is not None:

@@ -17,10 +17,11 @@ _LONGEST = 400
 
 def groups_table(groups: Sequence[CheckGroup]) -> str:
     """One row a group: what the verdict is made of."""
-    states = ("passed", "failed", "skipped", "error")
+    found = {check.status for group in groups for check in group.checks}
+    states = [state for state in ("passed", "failed", "skipped", "error") if state in found]
     rows = [
         (
-            text(f"{group.section}: {group.name}"),
+            text(group.section if group.name == group.section else f"{group.section}: {group.name}"),
             badge(group.status),
             *(text(sum(check.status == state for check in group.checks)) for state in states),
         )
@@ -53,12 +54,13 @@ def checks_table(checks: Sequence[CheckRecord]) -> str:
     """All checks that did not pass; those that did are folded away if there are many."""
     causes = [check for check in checks if check.status != "passed"]
     passed = [check for check in checks if check.status == "passed"]
-    parts = [_rows(causes[:_MOST_CAUSES])] if causes else []
+    are_few = len(passed) <= _FEW
+    shown = [*causes[:_MOST_CAUSES], *(passed if are_few else [])]
+    parts = [_rows(shown)] if shown else []
     if len(causes) > _MOST_CAUSES:
         parts.append(paragraph(f"and {len(causes) - _MOST_CAUSES} more, see the JSON report", "note"))
-    if passed:
-        table = _rows(passed)
-        parts.append(table if len(passed) <= _FEW else details(f"{len(passed)} checks passed", table))
+    if not are_few:
+        parts.append(details(f"{len(passed)} checks passed", _rows(passed)))
     return "".join(parts)
 
 

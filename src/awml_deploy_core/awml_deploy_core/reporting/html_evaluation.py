@@ -48,7 +48,10 @@ def _backend(record: EvaluatedBackendRecord) -> Iterator[str]:
     yield checks_table(record.checks)
     if record.accuracy is not None:
         yield paragraph(record.accuracy.headline)
-        yield from map(metric_table, record.accuracy.tables)
+        tables = [metric_table(table) for table in record.accuracy.tables]
+        yield from tables[:1]
+        if tables[1:]:
+            yield details(f"{len(tables) - 1} more tables of the accuracy", "".join(tables[1:]))
     elif record.accuracy_missing:
         yield paragraph(f"Accuracy was not measured: {record.accuracy_missing}")
     if record.agreement is not None:

@@ -15,6 +15,9 @@ from awml_deploy_core.reporting.figures import cell_text
 
 _ILLEGAL = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f]")
 
+_SHORT = 24
+"""Characters of a value that shares a row with others."""
+
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser may load for a page: nothing but what is inside."""
 
@@ -42,7 +45,8 @@ table { border-collapse: collapse; margin: 6px 0; font-size: 13.5px; }
 th, td { padding: 3px 10px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; } th:first-child, td:first-child { text-align: left; }
-td.text, th.text { text-align: left; white-space: normal; min-width: 7em; }
+td.text, th.text { text-align: left; white-space: normal; min-width: 11em; }
+td.name, th.name { text-align: left; }
 tr.last td { font-weight: 600; }
 .badge { border-radius: 4px; padding: 1px 8px; color: #fff; font-size: 13px; font-weight: 600;
   white-space: nowrap; }
@@ -105,6 +109,7 @@ def html_table(
     rows: Iterable[Sequence[str]],
     *,
     text_columns: Iterable[int] = (),
+    name_columns: Iterable[int] = (),
     is_last_total: bool = False,
 ) -> str:
     """A table of cells that are HTML already.
@@ -112,13 +117,14 @@ def html_table(
     Args:
         columns: Titles, as text.
         rows: Cells, as HTML.
-        text_columns: Columns of sentences, which wrap.
+        text_columns: Columns of sentences and paths, which wrap.
+        name_columns: Columns of short texts, which do not.
         is_last_total: Whether the last row sums up the others.
     """
-    wrapped = set(text_columns)
+    kinds = dict.fromkeys(name_columns, "name") | dict.fromkeys(text_columns, "text")
 
     def kind(position: int) -> str:
-        return ' class="text"' if position in wrapped else ""
+        return f' class="{kinds[position]}"' if position in kinds else ""
 
     head = "".join(f"<th{kind(i)}>{text(column)}</th>" for i, column in enumerate(columns))
     body, listed = [], list(rows)
@@ -168,9 +174,16 @@ def picture(path: str | None, caption: str) -> str:
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in facts.items():
         if isinstance(value, Mapping):
+            if value and all(_is_short(inner) for inner in value.values()):
+                yield f"{prefix}{name}", ", ".join(f"{key} {inner}" for key, inner in value.items())
+                continue
             yield from _flat(value, f"{prefix}{name}: ")
         elif value not in (None, [], ()):
             yield f"{prefix}{name}", value
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, str | int | float) and len(str(value)) <= _SHORT
 
 
 def _in_words(value: Any) -> str:

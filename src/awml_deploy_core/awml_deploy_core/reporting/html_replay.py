@@ -82,7 +82,7 @@ def _regression(record: RegressionRecord) -> Iterator[str]:
             for change in record.changes[:_MOST_CHANGES]
         ]
         columns = ("sample", "box is", "class", "score", "center [m]", "what differs")
-        yield html_table(columns, rows, text_columns=(0, 1, 2, 4, 5))
+        yield html_table(columns, rows, text_columns=(0, 5), name_columns=(1, 2, 4))
         if len(record.changes) > _MOST_CHANGES:
             yield paragraph(f"and {len(record.changes) - _MOST_CHANGES} more, see the JSON report", "note")
     for title, lines in (

@@ -81,7 +81,7 @@ def _tensors(tensors: Sequence[TensorRecord]) -> str:
     ]
     figures = ("relative", "p99.9", "max abs", "mean abs", "cosine", "NaN, inf", "checks")
     columns = ("component", "tensor", "level", *figures, "")
-    return html_table(columns, rows, text_columns=(0, 1, 2))
+    return html_table(columns, rows, name_columns=(0, 1, 2))
 
 
 def evidence_table(boxes: BoxesRecord) -> str:
@@ -98,7 +98,7 @@ def evidence_table(boxes: BoxesRecord) -> str:
         for box in boxes.evidence
     ]
     columns = ("sample", "side", "class", "score", "why it has no partner", "")
-    return html_table(columns, rows, text_columns=(0, 1, 2, 4))
+    return html_table(columns, rows, text_columns=(0, 4), name_columns=(1, 2))
 
 
 def _figure(value: float | None) -> str:

@@ -68,7 +68,9 @@ def render_image(
         axes.set_axis_off()
         # Pixels are squares whose first corner is at 0, 0.
         axes.imshow(image.pixels[..., ::-1], extent=(0, image.width, image.height, 0), aspect="auto")
-        figure.text(0.01, 1 - 0.6 * _TITLE / (height + _TITLE), title, fontsize=fitting_size(title, width, 11.0))
+        figure.text(
+            0.01, 1 - 0.6 * _TITLE / (height + _TITLE), title, fontsize=fitting_size(title, width, 11.0)
+        )
         if ground_truth is not None:
             crowds = np.where(ground_truth.is_crowd, ":", "-").tolist()
             _draw(axes, ground_truth.boxes, ["white"] * len(ground_truth), crowds, 1.0)

@@ -14,7 +14,6 @@ from awml_deploy_core.artifacts.manager import PYTORCH
 from awml_deploy_core.config import LoadedConfig
 from awml_deploy_core.errors import BackendUnavailableError
 from awml_deploy_core.evaluation.backend_run import NoResults, Results
-from awml_deploy_core.evaluation.detection2d import Detection2dTask
 from awml_deploy_core.evaluation.orchestrator import EvaluationOrchestrator
 from awml_deploy_core.evaluation.results import EvaluatedBackend
 from awml_deploy_core.evaluation.samples import KeyedSamples, source_fingerprint
@@ -82,8 +81,7 @@ def run_evaluation(
     result = orchestrator.run(backends, samples)
     drawn: Mapping[tuple[str, int], str] = {}
     if pictures is not None:
-        of_task = section.detection2d if task.name == Detection2dTask.name else section.detection3d
-        drawn = draw_evidence(result, samples, pictures, of_task.frame_min_score)
+        drawn = draw_evidence(result, samples, pictures, task, section)
     return evaluation_record(result, task, sources, drawn, len(section.floors))
 
 

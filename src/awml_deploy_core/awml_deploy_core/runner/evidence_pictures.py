@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from awml_deploy_core.config.evaluation_schema import EvaluationSection
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.detections2d import Detections2D, GroundTruth2D
 from awml_deploy_core.errors import AwmlDeployError, MissingDependencyError
+from awml_deploy_core.evaluation.detection3d_task import Detection3dTask
 from awml_deploy_core.evaluation.results import BackendResult, EvaluationResult, JudgedFrame
 from awml_deploy_core.evaluation.samples import KeyedSamples
+from awml_deploy_core.evaluation.task import TaskFrame
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.images import Image
@@ -23,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def draw_evidence(
-    result: EvaluationResult, samples: KeyedSamples, folder: Path, min_score: float
+    result: EvaluationResult, samples: KeyedSamples, folder: Path, task: Any, section: EvaluationSection
 ) -> dict[tuple[str, int], str]:
     """Draw the best and worst frames of every backend, with ground truth and another backend's boxes.
 
@@ -36,7 +42,8 @@ def draw_evidence(
         result: Whose frames to draw.
         samples: That they come from.
         folder: Made if need be.
-        min_score: Boxes below are left out.
+        task: What judged them: the boxes that it looks at are drawn.
+        section: Its configuration.
 
     Returns:
         Path by backend and position of the frame.
@@ -45,6 +52,7 @@ def draw_evidence(
         ArtifactError: A picture cannot be written.
     """
     drawn: dict[tuple[str, int], str] = {}
+    shown = partial(_shown, task, section)
     with io_errors(folder, "cannot be made"):
         folder.mkdir(parents=True, exist_ok=True)
     for backend in result.backends:
@@ -52,7 +60,7 @@ def draw_evidence(
         other = next(others, None)
         for judged in (*backend.worst, *backend.best):
             try:
-                path = _draw(backend, judged, other, samples, folder, min_score)
+                path = _draw(backend, judged, other, samples, folder, shown, section)
             except MissingDependencyError as error:
                 _LOG.warning("no pictures: %s", error)
                 return drawn
@@ -67,9 +75,10 @@ def _draw(
     other: BackendResult | None,
     samples: KeyedSamples,
     folder: Path,
-    min_score: float,
+    shown: Callable[[TaskFrame[Any, Any]], TaskFrame[Any, Any]],
+    section: EvaluationSection,
 ) -> Path | None:
-    frame = judged.frame
+    frame = shown(judged.frame)
     try:
         fed = samples[judged.index].input
     except AwmlDeployError as error:
@@ -83,12 +92,22 @@ def _draw(
         f"{backend.name}_{frame.sample_id}",
         fed,
         frame.output,
-        reference=None if theirs is None else theirs.output,
+        reference=None if theirs is None else shown(theirs).output,
         reference_name="" if other is None else other.name,
         truth=frame.truth,
         title=f"{frame.sample_id} on {backend.name}: {judged.score.summary}",
-        min_score=min_score,
+        match_distance=section.detection3d.tp_threshold,
     )
+
+
+def _shown(task: Any, section: EvaluationSection, frame: TaskFrame[Any, Any]) -> TaskFrame[Any, Any]:
+    """The boxes that decided how good the frame is, so that a picture shows what its title says."""
+    if isinstance(task, Detection3dTask):
+        return task.judged(frame)
+    if isinstance(frame.output, Detections2D):
+        confident = frame.output.above(section.detection2d.frame_min_score)
+        return replace(frame, output=confident)
+    return frame
 
 
 def draw_output(
@@ -101,7 +120,7 @@ def draw_output(
     reference_name: str = "",
     truth: Any = None,
     title: str = "",
-    min_score: float = 0.0,
+    match_distance: float = 2.0,
 ) -> Path | None:
     """Draw boxes over what they were found in; None where there are no boxes to draw.
 
@@ -114,7 +133,7 @@ def draw_output(
         reference_name: The name of that backend.
         truth: What is there, if it is known.
         title: One line above the picture.
-        min_score: Boxes below are left out.
+        match_distance: Ground truth with its centre farther away [m] is not what a box is of.
 
     Raises:
         ArtifactError: The picture cannot be written.
@@ -125,10 +144,11 @@ def draw_output(
         write_bev(
             path,
             fed.sweeps[0].columns,
-            output.above(min_score),
-            reference=None if reference is None else reference.above(min_score),
+            output,
+            reference=reference,
             reference_name=reference_name,
             ground_truth=truth if isinstance(truth, GroundTruth) else None,
+            match_distance=match_distance,
             title=title,
         )
         return path
@@ -136,8 +156,8 @@ def draw_output(
         write_image(
             path,
             fed,
-            output.above(min_score),
-            reference=None if reference is None else reference.above(min_score),
+            output,
+            reference=reference,
             ground_truth=truth if isinstance(truth, GroundTruth2D) else None,
             title=title,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,9 @@ from awml_deploy_core.config import LoadedConfig
 from awml_deploy_core.config.scenarios import chosen_scenarios
 from awml_deploy_core.config.verification import Precision
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import AwmlDeployError
+from awml_deploy_core.errors import AwmlDeployError, DatasetError
 from awml_deploy_core.export import OnnxExportOptions
-from awml_deploy_core.family import Probe, ProvidesProbes, Sample
+from awml_deploy_core.family import ModelFamily, Probe, ProvidesProbes, Sample
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.progress import Progress
 from awml_deploy_core.reporting.verification_build import verification_record
@@ -69,7 +70,8 @@ def run_verification(
         DatasetError, BagError: A source of samples is missing or malformed.
     """
     section, checkpoint = loaded.deploy.verification, loaded.deploy.checkpoint_path
-    opened = [loaded.family.open_samples(source) for source in section.samples]
+    config = None if pictures is None else bundle.config
+    opened = [_open(loaded.family, source, config) for source in section.samples]
     named = list(zip(source_names(section.samples), opened, strict=True))
     samples = ChosenSamples(named, section.num_samples, section.seed)
     worst = None if pictures is None else WorstFrames()
@@ -84,6 +86,14 @@ def run_verification(
     result, probe_seconds = verifier.run(samples)
     drawn = worst.draw(pictures) if worst is not None and pictures is not None else None
     return verification_record(result, section.samples, len(samples), probe_seconds, drawn)
+
+
+def _open(family: ModelFamily[Any], source: str, config: Any) -> Sequence[Sample]:
+    """Samples, with ground truth in the classes of ``config`` where the source has any of them."""
+    if config is not None:
+        with suppress(DatasetError):
+            return family.open_samples(source, config=config)
+    return family.open_samples(source)
 
 
 @dataclass(frozen=True, eq=False)

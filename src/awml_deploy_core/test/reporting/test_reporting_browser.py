@@ -57,7 +57,9 @@ def verification(picture: str) -> VerificationRecord:
         for level in ("component", "chain")
     )
     box = {"class": "CAR", "score": 0.5, "center": [1.0, 2.0, 0.0]}
-    lone = BoxRecord(sample=LONG, side="test", borderline=False, box=box, why="nothing of its class is near")
+    lone = BoxRecord(
+        sample=LONG, side="test", borderline=False, box=box, why="nothing of its class is near"
+    )
     scenario = ScenarioRecord(
         name="pytorch:cpu vs onnxruntime:cpu",
         reference="pytorch:cpu",
@@ -88,7 +90,10 @@ def full_report(picture: str, *states: str) -> Report:
         update={
             "name": "centerpoint_demo_with_a_name_that_is_longer_than_a_telephone_is_wide",
             "bundle": LONG,
-            "provenance": {"checkpoint": {"path": LONG, "sha256": "0123456789abcdef" * 4}, "files": {LONG: "0"}},
+            "provenance": {
+                "checkpoint": {"path": LONG, "sha256": "0123456789abcdef" * 4},
+                "files": {LONG: "0"},
+            },
             "verification": verification(picture) if "fails" in states else None,
         }
     )
