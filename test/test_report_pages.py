@@ -1,4 +1,4 @@
-"""The pages of real runs in a browser without a network: the demo's report, and the summary of many bags."""
+"""The pages of real runs in a browser without a network: the demo's report, the summary of many bags."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def test_the_report_of_the_demo(chromium: Chromium, demo: DemoRun) -> None:
 
 
 def test_the_summary_of_many_bags(chromium: Chromium, tmp_path: Path) -> None:
-    first = (
-        tmp_path / "bags" / "a_drive_with_a_long_name_through_a_street_that_is_not_there_20261126T120000"
-    )
+    first = tmp_path / "bags" / "a_drive_with_a_long_name_through_a_street_that_is_not_there"
     record = [sys.executable, "-m", "awml_deploy_lab.simulation.record", str(first), "--seconds", "0.2"]
     subprocess.run([*record, "--lidar", "hdl64"], check=True)
     broken = tmp_path / "bags" / "broken"

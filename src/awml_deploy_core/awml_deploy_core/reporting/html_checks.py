@@ -31,7 +31,7 @@ def groups_table(groups: Sequence[CheckGroup]) -> str:
 
 
 def first_causes(groups: Sequence[CheckGroup]) -> str:
-    """What the verdict follows from, if it is not *passed*: the first check of every group that says why."""
+    """What a verdict other than *passed* follows from: the first check of every group that says why."""
     bad = [
         next(check for check in group.checks if check_state(check) in ("failed", "error"))
         for group in groups
@@ -51,12 +51,14 @@ def _shortened(message: str) -> str:
 
 
 def checks_table(checks: Sequence[CheckRecord]) -> str:
-    """All checks that did not pass; those that did are folded away if there are many."""
+    """The first checks that did not pass; others, and those that did, are folded away if there are many."""
     causes = [check for check in checks if check.status != "passed"]
     passed = [check for check in checks if check.status == "passed"]
     are_few = len(passed) <= _FEW
-    shown = [*causes[:_MOST_CAUSES], *(passed if are_few else [])]
+    shown = [*causes[:_FEW], *(passed if are_few else [])]
     parts = [_rows(shown)] if shown else []
+    if others := causes[_FEW:_MOST_CAUSES]:
+        parts.append(details(f"{len(others)} more checks did not pass", _rows(others)))
     if len(causes) > _MOST_CAUSES:
         parts.append(paragraph(f"and {len(causes) - _MOST_CAUSES} more, see the JSON report", "note"))
     if not are_few:

@@ -70,7 +70,8 @@ def _backend(record: EvaluatedBackendRecord) -> Iterator[str]:
 
 def _latency(latency: LatencyStatistics) -> Iterator[str]:
     yield "<h4>latency</h4>"
-    yield f'<div class="plots">{histogram(latency)}{stage_bars((*latency.stages, latency.end_to_end))}</div>'
+    bars = stage_bars((*latency.stages, latency.end_to_end))
+    yield f'<div class="plots">{histogram(latency)}{bars}</div>'
     notes = [
         f"{latency.stability.message}: {'stable' if latency.stability.stable else 'NOT STABLE'}",
         f"{latency.throughput_hz:.1f} frames/s one after the other; {latency.samples} samples in turn for "

@@ -45,7 +45,8 @@ table { border-collapse: collapse; margin: 6px 0; font-size: 13.5px; }
 th, td { padding: 3px 10px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; } th:first-child, td:first-child { text-align: left; }
-td.text, th.text { text-align: left; white-space: normal; min-width: 11em; }
+td.text, th.text { text-align: left; white-space: normal; min-width: 11em; overflow-wrap: break-word; }
+.wrap { overflow-wrap: anywhere; }
 td.name, th.name { text-align: left; }
 tr.last td { font-weight: 600; }
 .badge { border-radius: 4px; padding: 1px 8px; color: #fff; font-size: 13px; font-weight: 600;
@@ -153,7 +154,10 @@ def listing(items: Iterable[str]) -> str:
 
 def facts_table(facts: Mapping[str, Any]) -> str:
     """Names and values; one row for each value of a mapping inside."""
-    rows = [(text(name), text(_in_words(value))) for name, value in _flat(facts)]
+    rows = [
+        tuple(f'<span class="wrap">{text(part)}</span>' for part in (name, _in_words(value)))
+        for name, value in _flat(facts)
+    ]
     return html_table(("", ""), rows, text_columns=(0, 1))
 
 

@@ -25,6 +25,7 @@ from awml_deploy_core.reporting.verification_result import (
 )
 
 _MOST_PICTURES = 20
+_FEW = 8
 
 
 def verification_section(record: VerificationRecord) -> str:
@@ -85,7 +86,7 @@ def _tensors(tensors: Sequence[TensorRecord]) -> str:
 
 
 def evidence_table(boxes: BoxesRecord) -> str:
-    """Boxes without a partner, and why."""
+    """Boxes without a partner, and why; most are folded away if there are many."""
     rows = [
         (
             text(box.sample),
@@ -98,7 +99,13 @@ def evidence_table(boxes: BoxesRecord) -> str:
         for box in boxes.evidence
     ]
     columns = ("sample", "side", "class", "score", "why it has no partner", "")
-    return html_table(columns, rows, text_columns=(0, 4), name_columns=(1, 2))
+    tables = [
+        html_table(columns, part, text_columns=(0, 4), name_columns=(1, 2))
+        for part in (rows[:_FEW], rows[_FEW:])
+        if part
+    ]
+    more = details(f"{len(rows) - _FEW} more boxes without a partner", tables[1]) if tables[1:] else ""
+    return "".join(tables[:1]) + more
 
 
 def _figure(value: float | None) -> str:

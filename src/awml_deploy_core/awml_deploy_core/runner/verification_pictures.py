@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import MissingDependencyError
+from awml_deploy_core.evaluation.frames import sensor_distances
 from awml_deploy_core.family import Sample
 from awml_deploy_core.files import io_errors
+from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.reporting.verification_result import ComparedFrameRecord
 from awml_deploy_core.runner.evidence_pictures import draw_output
 from awml_deploy_core.verification import Scenario
@@ -81,8 +86,6 @@ class WorstFrames:
 
 def _draw(frame: _Frame, folder: Path) -> ComparedFrameRecord | None:
     scenario, sample = frame.scenario, frame.sample
-    names = getattr(frame.test, "class_names", None)
-    boxes = getattr(sample.ground_truth, "boxes", None)
     path = draw_output(
         folder,
         f"{scenario.name}_{sample.sample_id}",
@@ -90,8 +93,7 @@ def _draw(frame: _Frame, folder: Path) -> ComparedFrameRecord | None:
         frame.test,
         reference=frame.reference,
         reference_name=str(scenario.reference),
-        # Ground truth of other classes would all be missed.
-        truth=sample.ground_truth if getattr(boxes, "class_names", None) == names else None,
+        truth=_within_reach(sample.ground_truth, frame.reference, frame.test),
         title=f"{sample.sample_id}: {scenario.test} and, dashed, {scenario.reference}",
     )
     if path is None:
@@ -102,3 +104,16 @@ def _draw(frame: _Frame, folder: Path) -> ComparedFrameRecord | None:
         summary=frame.comparison.message(),
         picture=str(path),
     )
+
+
+def _within_reach(truth: Any, reference: Any, test: Any) -> Any:
+    """Ground truth no farther away than the farthest box that either side found; None if it says nothing.
+
+    What the model cannot see would all be missed, and so would classes that it does not have.
+    """
+    if not isinstance(truth, GroundTruth) or not isinstance(test, Detections):
+        return truth
+    if not {*truth.boxes.class_names} <= {*test.class_names}:
+        return None
+    found = np.concatenate([sensor_distances(side) for side in (reference, test)])
+    return truth.select(sensor_distances(truth.boxes) <= found.max(initial=0.0))

@@ -114,7 +114,8 @@ class Chromium:
         )
         done = self._run(f"--window-size={sum(widths)},1400", "--dump-dom", harness.as_uri())
         found = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
-        assert found is not None and found[1], done.stdout[-2000:] + done.stderr[-2000:]
+        assert found is not None, done.stderr[-2000:]
+        assert found[1], done.stdout[-2000:] + done.stderr[-2000:]
         values = json.loads(html.unescape(found[1]))
         at = {width: Measured(value) for width, value in zip(widths, values, strict=True)}
         return Opened(at, tuple(line for line in done.stderr.splitlines() if ":CONSOLE" in line))

@@ -1,4 +1,4 @@
-"""The page in a real browser that reaches no network: what a person sees, and what a machine can measure."""
+"""The page in a real browser without a network: what a person sees, and what a machine can measure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chromium import PROGRAMS, Chromium, Opened
-from report_samples import STATES, cars, check, evaluation
+from report_samples import cars, check, evaluation
 
 from awml_deploy_core.points import PointColumns
 from awml_deploy_core.reporting import Report, write_html

@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import io_errors
@@ -31,6 +31,7 @@ from awml_extractors.centerpoint.config import (
     PositiveFloat,
     RawFeature,
 )
+from awml_extractors.centerpoint.options import PostprocessOptions
 
 ML_PACKAGE = "ml_package.param.yaml"
 DEPLOY_METADATA = "deploy_metadata.yaml"
@@ -76,6 +77,14 @@ class _MlPackage(_Strict):
     model_params: _ModelParams
 
 
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        PostprocessOptions.model_validate(options)
+    except ValidationError as error:
+        raise ValueError("; ".join(problem_clauses(error, PostprocessOptions))) from None
+    return options
+
+
 class _DeployMetadata(BaseModel):
     """What this suite adds to ``deploy_metadata.yaml``; a foreign bundle has none of it."""
 
@@ -86,6 +95,8 @@ class _DeployMetadata(BaseModel):
     max_points_per_voxel: Positive = autoware_node.POINTS_PER_VOXEL
     pillar_features: Positive = autoware_node.PILLAR_FEATURES
     head_convention: HeadConvention = AUTOWARE_CONVENTION
+    postprocess: Annotated[dict[str, Any], AfterValidator(_checked)] = Field(default_factory=dict)
+    """Options of mmdet3d's decoder, which Autoware's node does not have, where they are not the default."""
 
 
 def write_bundle_files(config: CenterPointConfig, folder: Path) -> None:
@@ -110,19 +121,17 @@ def write_bundle_files(config: CenterPointConfig, folder: Path) -> None:
         folder / class_remapper.FILE_NAME,
         {"/**": {"ros__parameters": class_remapper.parameters(rules or ())}},
     )
-    write_yaml(
-        folder / DEPLOY_METADATA,
-        {
-            "version": VERSION,
-            "centerpoint": _DeployMetadata(
-                point_features=config.point_features,
-                intensity_scale=config.intensity_scale,
-                max_points_per_voxel=config.max_points_per_voxel,
-                pillar_features=config.num_pillar_features,
-                head_convention=config.head_convention,
-            ).model_dump(mode="json"),
-        },
+    given = options.model_dump(mode="json", exclude_defaults=True)
+    metadata = _DeployMetadata(
+        point_features=config.point_features,
+        intensity_scale=config.intensity_scale,
+        max_points_per_voxel=config.max_points_per_voxel,
+        pillar_features=config.num_pillar_features,
+        head_convention=config.head_convention,
+        postprocess={name: value for name, value in given.items() if name.startswith("mmdet3d_")},
     )
+    content = metadata.model_dump(mode="json", exclude=None if metadata.postprocess else {"postprocess"})
+    write_yaml(folder / DEPLOY_METADATA, {"version": VERSION, "centerpoint": content})
 
 
 def read_bundle(folder: Path) -> CenterPointConfig | None:
@@ -249,6 +258,7 @@ def _config(
                 "voxel_encoder_onnx": package.encoder_onnx_path,
                 "backbone_neck_head_onnx": package.head_onnx_path,
                 "postprocess": {
+                    **metadata.postprocess,
                     "distance_bin_upper_limits": scores.distance_bin_upper_limits,
                     "min_confidence_scores": {
                         name: scores.min_confidence_scores[name] for name in params.class_names

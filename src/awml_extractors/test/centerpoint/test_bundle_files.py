@@ -105,6 +105,8 @@ def test_what_running_needs_survives(tmp_path: Path, variant: str, has_variance:
         "head_convention",
     ):
         assert getattr(read, key) == getattr(config, key), key
+    # Of a decoder that Autoware's node does not have.
+    assert read.postprocess.mmdet3d_min_radius == config.postprocess.mmdet3d_min_radius
     assert read.postprocess.distance_bin_upper_limits == (30.0, 100.0)
     assert read.postprocess.min_confidence_scores["CAR"] == (0.4, 0.6)
     assert read.postprocess.min_confidence_scores["TRUCK"] == (0.25, 0.25)
@@ -225,6 +227,7 @@ def test_text_that_is_not_utf_8(bundle: Path) -> None:
         ("dim_order", "{head_convention: {dim_order: hwl}}"),
         ("intensity_scale", "{intensity_scale: .nan}"),
         ("max_points_per_voxel", "{max_points_per_voxel: 0}"),
+        ("mmdet3d_min_radius", "{postprocess: {mmdet3d_min_radius: -1}}"),
     ],
 )
 def test_broken_deploy_metadata(bundle: Path, key: str, content: str) -> None:
