@@ -35,6 +35,9 @@ _VERDICTS = {
     ExitCode.ERROR: ("error", "A check could not be completed."),
 }
 
+_PROGRAMS = {"replay": "awml-replay", "demo": "make demo"}
+"""Commands that are not of ``awml-deploy``."""
+
 
 def to_html(report: Report) -> str:
     """The page. Pictures are read from the files that the report names."""
@@ -91,14 +94,23 @@ def _verdict(report: Report) -> str:
     groups = check_groups(report)
     if not groups and status == "passed":
         meaning = "Nothing was checked: this command does not check."
+    skipped = sum(check.status == "skipped" for group in groups for check in group.checks)
+    if status == "passed" and skipped:
+        meaning = f"Every check that ran passed; {skipped} optional ones were skipped and say why below."
     parts = [
         f'<header class="verdict {status}"><h1>{badge(status)} {text(report.name)}</h1>',
         paragraph(meaning),
-        paragraph(f"awml-deploy {report.command}, {report.created}, {report.seconds:.1f} s", "faint"),
+        paragraph(
+            f"{_PROGRAMS.get(report.command, f'awml-deploy {report.command}')}, {report.created}, "
+            f"{report.seconds:.1f} s",
+            "faint",
+        ),
     ]
-    if report.error is not None:
-        parts.append(paragraph(f"{report.error.subject}: {report.error.problem}"))
-        parts += [paragraph(problem) for problem in report.error.problems]
+    if (error := report.error) is not None:
+        known = {"got": error.got, "expected": error.expected}
+        words = [f"{name} {value}" for name, value in known.items() if value]
+        parts.append(paragraph("; ".join([f"{error.subject}: {error.problem}", *words])))
+        parts += [paragraph(line) for line in (*error.problems, error.hint) if line]
     if groups:
         parts += [first_causes(groups), groups_table(groups)]
     return "".join(parts) + "</header>"

@@ -47,6 +47,7 @@ def first_causes(groups: Sequence[CheckGroup]) -> str:
 
 
 def _shortened(message: str) -> str:
+    message = message.partition("\n")[0]
     return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
 
 

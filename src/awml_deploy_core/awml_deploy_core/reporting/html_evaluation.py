@@ -17,6 +17,7 @@ from awml_deploy_core.reporting.html_parts import (
     badge,
     details,
     metric_table,
+    metric_tables,
     paragraph,
     picture,
     section,
@@ -48,10 +49,7 @@ def _backend(record: EvaluatedBackendRecord) -> Iterator[str]:
     yield checks_table(record.checks)
     if record.accuracy is not None:
         yield paragraph(record.accuracy.headline)
-        tables = [metric_table(table) for table in record.accuracy.tables]
-        yield from tables[:1]
-        if tables[1:]:
-            yield details(f"{len(tables) - 1} more tables of the accuracy", "".join(tables[1:]))
+        yield metric_tables(record.accuracy.tables)
     elif record.accuracy_missing:
         yield paragraph(f"Accuracy was not measured: {record.accuracy_missing}")
     if record.agreement is not None:

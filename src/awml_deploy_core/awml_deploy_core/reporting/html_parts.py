@@ -45,7 +45,7 @@ table { border-collapse: collapse; margin: 6px 0; font-size: 13.5px; }
 th, td { padding: 3px 10px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: top;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; } th:first-child, td:first-child { text-align: left; }
-td.text, th.text { text-align: left; white-space: normal; min-width: 11em; overflow-wrap: break-word; }
+td.text, th.text { text-align: left; white-space: pre-line; min-width: 11em; overflow-wrap: break-word; }
 .wrap { overflow-wrap: anywhere; }
 td.name, th.name { text-align: left; }
 tr.last td { font-weight: 600; }
@@ -150,6 +150,14 @@ def metric_table(table: MetricTable) -> str:
 def listing(items: Iterable[str]) -> str:
     """A list of items that are HTML already."""
     return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+
+
+def metric_tables(tables: Sequence[MetricTable]) -> str:
+    """The first of several tables; the others are folded away."""
+    shown = [metric_table(table) for table in tables]
+    if not shown[1:]:
+        return "".join(shown)
+    return shown[0] + details(f"{len(shown) - 1} more tables", "".join(shown[1:]))
 
 
 def facts_table(facts: Mapping[str, Any]) -> str:

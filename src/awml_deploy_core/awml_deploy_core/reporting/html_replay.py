@@ -10,7 +10,7 @@ from awml_deploy_core.reporting.html_parts import (
     badge,
     details,
     html_table,
-    metric_table,
+    metric_tables,
     paragraph,
     picture,
     section,
@@ -21,6 +21,7 @@ from awml_deploy_core.reporting.result import RegressionRecord, ReplayRecord
 
 _MOST_PICTURES = 20
 _MOST_CHANGES = 200
+_FEW = 12
 
 
 def replay_section(record: ReplayRecord) -> str:
@@ -44,7 +45,7 @@ def replay_section(record: ReplayRecord) -> str:
         parts += ["<h3>Between the processes</h3>", latencies_view(record.transport)]
     if record.accuracy is not None:
         parts += [f"<h3>Accuracy</h3>{paragraph(record.accuracy.headline)}"]
-        parts.append(details("tables", "".join(map(metric_table, record.accuracy.tables)), is_open=True))
+        parts.append(metric_tables(record.accuracy.tables))
     parts += [picture(path, Path(path).stem) for path in record.pictures[:_MOST_PICTURES]]
     if record.digest:
         parts.append(paragraph(f"digest of stamps, fates and boxes: {record.digest}", "faint"))
@@ -82,7 +83,13 @@ def _regression(record: RegressionRecord) -> Iterator[str]:
             for change in record.changes[:_MOST_CHANGES]
         ]
         columns = ("sample", "box is", "class", "score", "center [m]", "what differs")
-        yield html_table(columns, rows, text_columns=(0, 5), name_columns=(1, 2, 4))
+        first, *others = (
+            html_table(columns, part, text_columns=(0, 5), name_columns=(1, 2, 4))
+            for part in (rows[:_FEW], rows[_FEW:])
+            if part
+        )
+        yield first
+        yield from (details(f"{len(rows) - _FEW} more boxes", table) for table in others)
         if len(record.changes) > _MOST_CHANGES:
             yield paragraph(f"and {len(record.changes) - _MOST_CHANGES} more, see the JSON report", "note")
     for title, lines in (

@@ -98,17 +98,17 @@ def _page(results: Sequence[BagResult], report: Path, content: dict[str, Any]) -
         (
             _link(result, report),
             badge(status_of(result.report)),
+            f'<span class="wrap">{text(finding(result.report))}</span>',
             *_figures(result.report),
             text(result.attempts),
-            text(finding(result.report)),
         )
         for result in results
     ]
     columns = (
-        *("bag", "verdict", "clouds", "processed", "dropped", "boxes", "p50 [ms]", "p99 [ms]"),
-        *("attempts", "finding"),
+        *("bag", "verdict", "finding", "clouds", "processed", "dropped", "boxes"),
+        *("p50 [ms]", "p99 [ms]", "attempts"),
     )
-    parts = [html_table(columns, rows, text_columns=(0, 9))]
+    parts = [html_table(columns, rows, text_columns=(0, 2))]
     body = (
         f'<header class="verdict {content["status"]}"><h1>{badge(content["status"])} '
         f"replay of {len(results)} bags</h1>{paragraph(counts)}</header>{section('Bags', parts)}"
@@ -118,7 +118,7 @@ def _page(results: Sequence[BagResult], report: Path, content: dict[str, Any]) -
 
 def _link(result: BagResult, report: Path) -> str:
     target = (result.request.folder / PAGE).relative_to(report).as_posix()
-    return f'<a href="{escape(target)}">{text(result.request.folder.name)}</a>'
+    return f'<a class="wrap" href="{escape(target)}">{text(result.request.folder.name)}</a>'
 
 
 def _figures(report: Report) -> tuple[str, ...]:
