@@ -53,7 +53,10 @@ def _shortened(message: str) -> str:
 
 def checks_table(checks: Sequence[CheckRecord]) -> str:
     """The first checks that did not pass; others, and those that did, are folded away if there are many."""
-    causes = [check for check in checks if check.status != "passed"]
+    causes = sorted(
+        (check for check in checks if check.status != "passed"),
+        key=lambda check: check_state(check) not in ("failed", "error"),
+    )
     passed = [check for check in checks if check.status == "passed"]
     are_few = len(passed) <= _FEW
     shown = [*causes[:_FEW], *(passed if are_few else [])]

@@ -64,7 +64,7 @@ details { margin: 8px 0; } summary { cursor: pointer; color: var(--accent); }
   main { padding: 8px 8px 40px; }
   header.verdict { padding: 12px 14px; border-left-width: 6px; } header.verdict h1 { font-size: 22px; }
   section { padding: 4px 12px 12px; }
-  th, td { padding: 3px 6px; }
+  th, td { padding: 3px 6px; } td.text { overflow-wrap: anywhere; }
 }
 """
 
