@@ -96,7 +96,8 @@ def _verdict(report: Report) -> str:
         meaning = "Nothing was checked: this command does not check."
     skipped = sum(check.status == "skipped" for group in groups for check in group.checks)
     if status == "passed" and skipped:
-        meaning = f"Every check that ran passed; {skipped} optional ones were skipped and say why below."
+        words = "check was" if skipped == 1 else "checks were"
+        meaning = f"Every check that ran passed; {skipped} optional {words} skipped, with the reason below."
     parts = [
         f'<header class="verdict {status}"><h1>{badge(status)} {text(report.name)}</h1>',
         paragraph(meaning),

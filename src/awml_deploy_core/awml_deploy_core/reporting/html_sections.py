@@ -44,11 +44,12 @@ def verification_section(record: VerificationRecord) -> str:
 def _scenario(record: ScenarioRecord) -> Iterator[str]:
     yield f"<h3>{text(record.name)} {badge(record.status)}</h3>"
     required = "required" if record.required else "optional"
-    yield paragraph(
-        f"{record.test} against {record.reference}, {required}, {record.seconds:.1f} s; boxes: "
-        f"{record.boxes_matched} matched one to one, {record.boxes_unmatched} without a partner",
-        "faint",
-    )
+    facts = [f"{record.test} against {record.reference}", required, f"{record.seconds:.1f} s"]
+    if record.boxes is not None:
+        facts.append(
+            f"boxes: {record.boxes_matched} matched one to one, {record.boxes_unmatched} without a partner"
+        )
+    yield paragraph(", ".join(facts), "faint")
     if record.first_divergence:
         yield paragraph(f"First divergence: {record.first_divergence}")
     if record.tensors:
