@@ -18,7 +18,7 @@ _COMPARED = {
     "memory/peak_mb": "peak memory [MB]",
     "memory/device_mb": "memory of the GPU [MB]",
     "size/mb": "files [MB]",
-    "agreement/matched_share": "boxes shared with reference",
+    "agreement/matched_share": "share that agrees with the reference",
     "agreement/center_m_mean": "centres apart [m]",
 }
 

@@ -157,7 +157,8 @@ def metric_tables(tables: Sequence[MetricTable]) -> str:
     shown = [metric_table(table) for table in tables]
     if not shown[1:]:
         return "".join(shown)
-    return shown[0] + details(f"{len(shown) - 1} more tables", "".join(shown[1:]))
+    word = "table" if len(shown) == 2 else "tables"
+    return shown[0] + details(f"{len(shown) - 1} more {word}", "".join(shown[1:]))
 
 
 def facts_table(facts: Mapping[str, Any]) -> str:
