@@ -109,8 +109,8 @@ def _verdict(report: Report) -> str:
     ]
     if (error := report.error) is not None:
         known = {"got": error.got, "expected": error.expected}
-        words = [f"{name} {value}" for name, value in known.items() if value]
-        parts.append(paragraph("; ".join([f"{error.subject}: {error.problem}", *words])))
+        clauses = [f"{name} {value}" for name, value in known.items() if value]
+        parts.append(paragraph("; ".join([f"{error.subject}: {error.problem}", *clauses])))
         parts += [paragraph(line) for line in (*error.problems, error.hint) if line]
     if groups:
         parts += [first_causes(groups), groups_table(groups)]
