@@ -126,6 +126,33 @@ def test_the_verdict_names_the_first_cause_of_each_group() -> None:
     assert "<strong>" not in to_html(evaluation(check("passes"))).partition("</header>")[0]
 
 
+@pytest.mark.parametrize(
+    ("states", "meaning"),
+    [
+        (["passes"], "Every check passed."),
+        (
+            ["passes", "is optional and skipped"],
+            "Every check that ran passed; 1 optional check was skipped",
+        ),
+    ],
+)
+def test_a_skipped_check_is_not_called_passed(states: list[str], meaning: str) -> None:
+    assert meaning in to_html(evaluation(*map(check, states)))
+
+
+def test_an_error_says_what_was_found_and_what_to_do() -> None:
+    error = ConfigError(
+        "a.bag", "cannot be read", got="half a file", expected="a whole one", hint="Copy it."
+    )
+    page = to_html(make_report("replay", "x", error=error_record(error), exit_code=2))
+    for words in (
+        "a.bag: cannot be read; got half a file; expected a whole one",
+        "Copy it.",
+        "awml-replay, ",
+    ):
+        assert words in page
+
+
 def test_what_is_inside_a_fact_has_rows_of_its_own() -> None:
     facts = {"checkpoint": {"sha256": "ab", "epoch": None}, "classes": ["CAR", "BUS"], "files": []}
     page = to_html(make_report("inspect", "x", facts=facts))
