@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from awml_deploy_core.components import ComponentSpec
-from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import InferenceError
 from awml_deploy_core.runtime.binding import Binding
 from awml_deploy_core.runtime.cuda.context import CudaContext
 from awml_deploy_core.runtime.cuda.memory import DeviceSpan
 from awml_deploy_core.runtime.cuda.session import Shapes, check_input_shapes, check_spans, output_shapes
-from awml_deploy_core.runtime.onnxruntime_session import NAME, OnnxRuntimeSession, native_errors
+from awml_deploy_core.runtime.onnxruntime_session import OnnxRuntimeSession, native_errors
 
 
 class OnnxRuntimeCudaSession(OnnxRuntimeSession):
@@ -49,10 +48,6 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         self._io: Any | None = None
         self._run_options = _asynchronous()
         self._ready, self._done = context.create_event(), context.create_event()
-
-    @property
-    def device(self) -> DeviceSpec:
-        return self._context.device
 
     @property
     def capturable(self) -> bool:
@@ -103,9 +98,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         try:
             native.run_with_iobinding(self._io, self._run_options)
         except failures as error:
-            raise InferenceError(
-                f"component {self.spec.name}", f"{NAME} on {self.device} failed", got=error
-            ) from error
+            raise self._failed(error) from error
         self._context.record(self._done, own)
         self._context.wait_event(self._done, stream)
 

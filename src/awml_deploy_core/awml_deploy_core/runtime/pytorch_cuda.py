@@ -18,7 +18,7 @@ from awml_deploy_core.runtime.cuda.session import (
     largest_shape,
     output_shapes,
 )
-from awml_deploy_core.runtime.pytorch_session import MODULE_ERRORS, NAME, PytorchSession, scoped_settings
+from awml_deploy_core.runtime.pytorch_session import MODULE_ERRORS, PytorchSession, scoped_settings
 from awml_deploy_core.runtime.session import SessionOptions
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ class PytorchCudaSession(PytorchSession):
                         raise ValueError(f"output {list(value.shape)}, expected {list(target.shape)}")
                     target.copy_(value)
         except MODULE_ERRORS as error:
-            raise InferenceError(
-                f"component {self.spec.name}", f"{NAME} on {self.device} failed", got=error
-            ) from error
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Release the module and the memory of its pool. Calling it twice is allowed."""
