@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 from awml_deploy_core.components import ComponentSpec
-from awml_deploy_core.errors import InferenceError
 from awml_deploy_core.runtime.binding import Binding
 from awml_deploy_core.runtime.cuda.context import CudaContext
 from awml_deploy_core.runtime.cuda.memory import DeviceSpan
-from awml_deploy_core.runtime.cuda.session import Shapes, check_input_shapes, check_spans, output_shapes
+from awml_deploy_core.runtime.cuda.session import (
+    Shapes,
+    check_input_shapes,
+    check_spans,
+    output_shapes,
+    unbound,
+)
 from awml_deploy_core.runtime.onnxruntime_session import OnnxRuntimeSession, native_errors
 
 
@@ -64,7 +69,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         """As :meth:`awml_deploy_core.runtime.cuda.session.DeviceSession.set_shapes`."""
         native = self._open()
         if self._spans is None:
-            raise self._unbound()
+            raise unbound(self.spec)
         check_input_shapes(self.spec, shapes)
         given = {tensor.name: tuple(shapes[tensor.name]) for tensor in self.spec.inputs}
         outputs = output_shapes(self.spec, given)
@@ -90,7 +95,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         """As :meth:`awml_deploy_core.runtime.cuda.session.DeviceSession.enqueue`."""
         native = self._open()
         if self._io is None:
-            raise self._unbound()
+            raise unbound(self.spec)
         own = self._context.stream
         self._context.record(self._ready, stream)
         self._context.wait_event(self._ready, own)
@@ -107,13 +112,6 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         self._io = self._spans = None
         super().close()
         self._context.close()
-
-    def _unbound(self) -> InferenceError:
-        return InferenceError(
-            f"component {self.spec.name}",
-            "its memory is not bound or its shapes are not set",
-            hint="Call bind and set_shapes first.",
-        )
 
 
 def _asynchronous() -> Any:
