@@ -41,13 +41,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         super().__init__(spec, context.device, native, binding)
         self._context = context
         self._capturable = capturable
-        self._names = dict(
-            zip(
-                (tensor.name for tensor in (*spec.inputs, *spec.outputs)),
-                (*binding.inputs, *binding.outputs),
-                strict=True,
-            )
-        )
+        self._names = binding.graph_names(spec)
         self._spans: Mapping[str, DeviceSpan] | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._io: Any | None = None

@@ -108,13 +108,7 @@ class TensorRTSession(NativeSession[LoadedEngine]):
         self._precision = precision
         self._engine_key = engine_key
         self._memory = memory
-        self._names = dict(
-            zip(
-                (t.name for t in (*spec.inputs, *spec.outputs)),
-                (*binding.inputs, *binding.outputs),
-                strict=True,
-            )
-        )
+        self._names = binding.graph_names(spec)
         self._binding = binding
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._bound: Mapping[str, DeviceSpan] | None = None
