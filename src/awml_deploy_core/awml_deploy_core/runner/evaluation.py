@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from awml_deploy_core.artifacts import ModelBundle
 from awml_deploy_core.artifacts.manager import PYTORCH
 from awml_deploy_core.config import LoadedConfig
+from awml_deploy_core.config.evaluation_schema import DatasetSection
 from awml_deploy_core.errors import BackendUnavailableError
 from awml_deploy_core.evaluation.backend_run import NoResults, Results
 from awml_deploy_core.evaluation.detection2d import Detection2dTask
@@ -63,19 +64,7 @@ def run_evaluation(
     """
     section = loaded.deploy.evaluation
     task = task_metric(bundle.family, section)
-    sources = [dataset.source for dataset in section.datasets]
-    opened = [
-        bundle.family.open_samples(
-            dataset.source,
-            dataset.limit,
-            config=bundle.config,
-            num_past_sweeps=dataset.num_past_sweeps,
-            class_mapping=dataset.class_mapping,
-        )
-        for dataset in section.datasets
-    ]
-    named = list(zip(source_names(sources), opened, strict=True))
-    samples = KeyedSamples.choose(named, section.num_samples, section.seed)
+    samples = open_datasets(bundle, section.datasets, section.num_samples, section.seed)
     surroundings = _Surroundings(loaded, bundle, open_endpoint, task.name, restart)
     orchestrator = EvaluationOrchestrator(surroundings, task, section, progress)
     backends = [EvaluatedBackend(Endpoint.from_section(item), item.required) for item in section.backends]
@@ -84,7 +73,36 @@ def run_evaluation(
     if pictures is not None:
         of_task = section.detection2d if task.name == Detection2dTask.name else section.detection3d
         drawn = draw_evidence(result, samples, pictures, of_task.frame_min_score)
+    sources = [dataset.source for dataset in section.datasets]
     return evaluation_record(result, task, sources, drawn, len(section.floors))
+
+
+def open_datasets(
+    bundle: ModelBundle, datasets: Sequence[DatasetSection], count: int, seed: int
+) -> KeyedSamples:
+    """Samples of data sets for the bundle's model.
+
+    Args:
+        bundle: Whose family reads them.
+        datasets: Where they are.
+        count: How many to choose of all; -1 takes them all.
+        seed: Of the choice.
+
+    Raises:
+        DatasetError, BagError: A source is missing or malformed.
+    """
+    names = source_names([dataset.source for dataset in datasets])
+    opened = [
+        bundle.family.open_samples(
+            dataset.source,
+            dataset.limit,
+            config=bundle.config,
+            num_past_sweeps=dataset.num_past_sweeps,
+            class_mapping=dataset.class_mapping,
+        )
+        for dataset in datasets
+    ]
+    return KeyedSamples.choose(list(zip(names, opened, strict=True)), count, seed)
 
 
 @dataclass(frozen=True, eq=False)
