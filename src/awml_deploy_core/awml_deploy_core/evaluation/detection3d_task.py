@@ -97,19 +97,13 @@ class Detection3dTask:
 
     def agree(self, reference: Detections, output: Detections) -> FrameScore:
         """Share of the boxes that both backends have."""
-        found = compare_boxes(reference, output, self._section.agreement_distance)
-        return FrameScore(
-            score=found.share,
-            summary=(
-                f"{found.matched} boxes matched, {found.only_in_reference} only in the reference, "
-                f"{found.only_in_test} only here"
-            ),
-        )
+        return compare_boxes(reference, output, self._section.agreement_distance).score
 
     def agreement(self, reference: str, pairs: Sequence[tuple[Detections, Detections]]) -> AgreementResult:
         """Boxes matched one to one by class; see :mod:`awml_deploy_core.evaluation.agreement`."""
         distance = self._section.agreement_distance
-        return box_agreement(reference, [compare_boxes(a, b, distance) for a, b in pairs])
+        frames = [compare_boxes(a, b, distance) for a, b in pairs]
+        return box_agreement(reference, frames, "centres {center_m_mean:.2e} m apart on average")
 
     def records(self, output: Detections) -> list[dict[str, Any]]:
         """One mapping a box."""
