@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.util import find_spec
+
+from awml_deploy_core.errors import MissingDependencyError
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
@@ -15,6 +18,23 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def require_package(name: str, purpose: str, least: str) -> None:
+    """Check that an optional package is there before what it is needed for begins.
+
+    Args:
+        name: Of the package and of its distribution.
+        purpose: For the error, e.g. ``to read a bag``.
+        least: Its oldest version that will do, for the error only.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    if find_spec(name) is None:
+        raise MissingDependencyError(
+            name, "not installed", expected=f"{name} {purpose}", hint=f'pip install "{name}>={least}"'
+        )
 
 
 def plugin_versions(group: str, name: str | None = None) -> dict[str, str]:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 from awml_deploy_core.errors import MissingDependencyError
+from awml_deploy_core.packages import require_package
 
 _PACKAGE_REFERENCE = re.compile(r"^([a-z]\w*)/\w+", re.MULTILINE)
 
 
 def require_rosbags() -> None:
     """Raise a MissingDependencyError if rosbags is not installed: rosdep does not know it."""
-    if find_spec("rosbags") is None:
-        raise MissingDependencyError(
-            "rosbags",
-            "not installed",
-            expected="rosbags to read or write a bag",
-            hint="pip install rosbags",
-        )
+    require_package("rosbags", "to read or write a bag", "0.11")
 
 
 def typestore_for(*packages: str) -> Any:
