@@ -17,7 +17,7 @@ from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.verification import CheckResult, Status
 from awml_deploy_ros.replay import accuracy
 from awml_deploy_ros.replay.accuracy import AccuracySettings, Scored, accuracy_checks, ground_truth_file
-from awml_deploy_ros.replay.checks import accounting_checks, budget_check
+from awml_deploy_ros.replay.checks import budget_check, fate_checks
 from awml_deploy_ros.replay.find_rate import find_rate
 from awml_deploy_ros.replay.score_lines import write_score_lines
 
@@ -28,7 +28,7 @@ def statuses(checks) -> dict[str, Status]:
 
 def test_drops_with_a_reason_are_accounted_for() -> None:
     run = replayed_bag(cloud(0, boxes((5, 1))), cloud(1, None))
-    assert set(statuses(accounting_checks(run)).values()) == {Status.PASSED}
+    assert set(statuses(fate_checks(run)).values()) == {Status.PASSED}
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_drops_with_a_reason_are_accounted_for() -> None:
 )
 def test_what_is_unexplained_fails(changes, failed) -> None:
     run = replayed_bag(cloud(0, boxes((5, 1))), cloud(1, boxes((5, 1))), **changes)
-    found = statuses(accounting_checks(run))
+    found = statuses(fate_checks(run))
     assert {name for name, status in found.items() if status is Status.FAILED} == failed
 
 
 def test_a_bag_without_any_frame_fails() -> None:
-    assert Status.FAILED in statuses(accounting_checks(replayed_bag(cloud(0, None)))).values()
+    assert Status.FAILED in statuses(fate_checks(replayed_bag(cloud(0, None)))).values()
 
 
 @pytest.mark.parametrize(("limit_ms", "status"), [(30.0, Status.PASSED), (24.0, Status.FAILED)])
