@@ -13,6 +13,18 @@ def range_name(part: RangeMetrics) -> str:
     return f"{part.near:g}m+" if part.far is None else f"{part.near:g}-{part.far:g}m"
 
 
+def headline(metrics: DetectionMetrics) -> str:
+    """The means in one line."""
+    mean_ap, nds = metrics.mean_ap, metrics.nds_without_attributes
+    score = (
+        f"no NDS ({metrics.nds_missing_because})" if nds is None else f"NDS without attributes {nds:.3f}"
+    )
+    return (
+        f"mAP {0.0 if mean_ap is None else mean_ap:.3f}, {score} over {metrics.num_frames} frames, "
+        f"{metrics.num_gt} boxes"
+    )
+
+
 def metric_tables(metrics: DetectionMetrics) -> tuple[MetricTable, ...]:
     """All tables of an evaluation."""
     tables = [_class_table(metrics)]

@@ -13,7 +13,7 @@ from awml_deploy_core.evaluation.autoware import evaluate_autoware
 from awml_deploy_core.evaluation.autoware.tables import autoware_figures, autoware_tables
 from awml_deploy_core.evaluation.box_records import decode_boxes, decode_truth, encode_boxes, encode_truth
 from awml_deploy_core.evaluation.detection3d import evaluate_detections
-from awml_deploy_core.evaluation.detection3d_tables import metric_tables, range_name
+from awml_deploy_core.evaluation.detection3d_tables import headline, metric_tables, range_name
 from awml_deploy_core.evaluation.frames import EvaluatedFrame, filter_frame
 from awml_deploy_core.evaluation.metrics import DetectionMetrics, MetricSummary
 from awml_deploy_core.evaluation.precision_recall import match_frame
@@ -66,7 +66,7 @@ class Detection3dTask:
         return AccuracyResult(
             task=self.name,
             num_frames=metrics.num_frames,
-            headline=_headline(metrics),
+            headline=headline(metrics),
             figures=dict(_figures(metrics)) | dict(autoware_figures(autoware)),
             compared={"mean_ap": "mAP", "nds_without_attributes": "NDS w/o attributes"},
             tables=(*metric_tables(metrics), *autoware_tables(autoware)),
@@ -114,17 +114,6 @@ def _evaluated(frame: Frame) -> EvaluatedFrame:
     if frame.truth is None:
         raise EvaluationError(f"frame {frame.sample_id}", "has no ground truth")
     return EvaluatedFrame(frame.sample_id, frame.output, frame.truth)
-
-
-def _headline(metrics: DetectionMetrics) -> str:
-    mean_ap, nds = metrics.mean_ap, metrics.nds_without_attributes
-    score = (
-        f"no NDS ({metrics.nds_missing_because})" if nds is None else f"NDS without attributes {nds:.3f}"
-    )
-    return (
-        f"mAP {0.0 if mean_ap is None else mean_ap:.3f}, {score} over {metrics.num_frames} frames, "
-        f"{metrics.num_gt} boxes"
-    )
 
 
 def _figures(metrics: DetectionMetrics) -> Iterator[tuple[str, float]]:
