@@ -1,8 +1,10 @@
-"""Message definitions of installed packages, for rosbags."""
+"""Messages of installed packages: their classes, and their definitions for rosbags."""
 
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,21 @@ from awml_deploy_core.errors import MissingDependencyError
 from awml_deploy_core.packages import require_package
 
 _PACKAGE_REFERENCE = re.compile(r"^([a-z]\w*)/\w+", re.MULTILINE)
+
+
+def message_class(kind: str) -> Any:
+    """The Python class of a message type such as ``sensor_msgs/msg/PointCloud2``.
+
+    Raises:
+        MissingDependencyError: Its package is not installed or has no such message.
+    """
+    package, _, name = kind.partition("/msg/")
+    if not package or find_spec(package) is None:
+        raise MissingDependencyError(kind, "message package is not installed")
+    found = getattr(import_module(f"{package}.msg"), name, None)
+    if found is None:
+        raise MissingDependencyError(kind, f"package {package} has no such message")
+    return found
 
 
 def require_rosbags() -> None:
