@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy.typing as npt
 
@@ -30,6 +31,36 @@ class Sample:
     """What the family's pipeline takes, e.g. a PointCloudFrame or an Image."""
     ground_truth: Any = None
     """What is in it, where the source says so: GroundTruth, GroundTruth2D or ClassLabel; else None."""
+
+
+class LazySamples(Sequence[Sample]):
+    """Samples that are loaded when they are indexed; a slice of them loads none."""
+
+    @abstractmethod
+    def _load(self, index: int) -> Sample:
+        """The sample at a position from 0."""
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> LazySamples: ...
+    def __getitem__(self, index: int | slice) -> Sample | LazySamples:
+        positions = range(len(self))
+        if isinstance(index, slice):
+            return _SomeSamples(self, positions[index])
+        return self._load(positions[index])
+
+
+@dataclass(frozen=True, eq=False)
+class _SomeSamples(LazySamples):
+    source: LazySamples
+    positions: range
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def _load(self, index: int) -> Sample:
+        return self.source._load(self.positions[index])
 
 
 ModelConfigT = TypeVar("ModelConfigT")
