@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
-from awml_deploy_core.errors import ConfigError, MissingDependencyError
+from awml_deploy_core.errors import MissingDependencyError
+from awml_deploy_core.packages import load_plugin, plugin_names
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 
@@ -237,7 +237,7 @@ class ProvidesGroundTruth(Protocol):
 
 def available_families() -> tuple[str, ...]:
     """Names of the installed model families."""
-    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
+    return plugin_names(GROUP)
 
 
 def load_family(name: str) -> ModelFamily[Any]:
@@ -247,23 +247,7 @@ def load_family(name: str) -> ModelFamily[Any]:
         ConfigError: No installed package provides it.
         MissingDependencyError: Its plugin cannot be imported.
     """
-    for point in entry_points(group=GROUP):
-        if point.name != name:
-            continue
-        try:
-            family: ModelFamily[Any] = point.load()()
-        except (ImportError, AttributeError) as error:
-            raise MissingDependencyError(
-                f"model family {name}",
-                "its plugin cannot be loaded",
-                got=error,
-                hint=f"Reinstall the package that provides {point.value}.",
-            ) from error
-        return family
-    raise ConfigError(
-        "model.family",
-        "unknown model family",
-        got=repr(name),
-        expected=" or ".join(available_families()) or "an installed family",
-        hint=f"Install the package that provides it (entry-point group {GROUP}).",
+    family: ModelFamily[Any] = load_plugin(
+        GROUP, name, "model family", "model.family", MissingDependencyError
     )
+    return family
