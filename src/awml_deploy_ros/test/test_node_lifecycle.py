@@ -15,7 +15,8 @@ from processes import TIMEOUT_S
 from visualization_msgs.msg import MarkerArray
 
 from awml_deploy_core.errors import DeviceLostError
-from awml_deploy_ros.diagnostic_keys import PROCESSING_KEYS
+from awml_deploy_ros.counters import CLOUDS
+from awml_deploy_ros.diagnostic_keys import processing_keys
 
 pytestmark = pytest.mark.usefixtures("ros_for_all")
 POINTS = np.tile(np.array([[1.0, 2.0, 3.0, 50.0]], np.float32), (10, 1))
@@ -128,7 +129,7 @@ def test_bad_clouds_are_counted_and_reported_and_the_node_goes_on() -> None:
         assert drops(frames[0]) == {"malformed": 1, "inference_error": 1}
         assert wait_until(lambda: _values(diagnostics[-1])["dropped.inference_error"] == "1")
         values = _values(diagnostics[-1])
-        assert set(values) == set(PROCESSING_KEYS)
+        assert set(values) == set(processing_keys(CLOUDS))
         assert "failed on purpose" in values["last_error"]
         age = float(values["last_error_age_s"])
         assert wait_until(lambda: float(_values(diagnostics[-1])["last_error_age_s"]) > age)
