@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from awml_deploy_core.evaluation.metrics import DetectionMetrics, RangeMetrics, TpErrors
 from awml_deploy_core.evaluation.task import Cell, MetricTable
 
@@ -61,6 +63,7 @@ def _range_table(metrics: DetectionMetrics) -> MetricTable:
             (range_name(part), part.num_gt, part.num_predictions, part.mean_ap, *_errors(part.errors))
             for part in metrics.by_range
         ),
+        notes=tuple(_marks(metrics, [part.errors for part in metrics.by_range])),
     )
 
 
@@ -88,15 +91,16 @@ def _errors(errors: TpErrors | None) -> list[Cell]:
     return [None if value is None else f"{value:.3f}*" for value in values]
 
 
-def _notes(metrics: DetectionMetrics) -> list[str]:
-    notes = []
-    errors = [metrics.errors, *(entry.errors for entry in metrics.classes)]
+def _marks(metrics: DetectionMetrics, errors: Sequence[TpErrors | None]) -> Iterator[str]:
     if any(error is not None and not error.measured for error in errors):
-        notes.append(
+        yield (
             f"* not measured: recall at {metrics.settings.tp_threshold:g} m is not above "
             f"{metrics.settings.min_recall:.0%}, for which nuScenes has errors of 1; or a mean with such"
         )
+
+
+def _notes(metrics: DetectionMetrics) -> Iterator[str]:
+    yield from _marks(metrics, [metrics.errors, *(entry.errors for entry in metrics.classes)])
     for reason, counts in metrics.left_out:
         if shown := ", ".join(f"{name} {count}" for name, count in counts.items() if count):
-            notes.append(f"left out, {reason.replace('_', ' ')}: {shown}")
-    return notes
+            yield f"left out, {reason.replace('_', ' ')}: {shown}"
