@@ -24,6 +24,7 @@ _CRITERION = "criteria0"
 _METHOD = "num_gt_tp"
 """The share of the ground truth that is found."""
 _NONE = "null"
+_NS = 1_000_000_000
 
 
 def write_score_lines(
@@ -46,7 +47,7 @@ def score_lines(
     last = run.clouds[-1] if run.clouds else None
     share = None if scored is None else scored.settings.pass_share
     yield {"Condition": _condition(scored)}
-    yield _line(False, "NoData", {"System": first * 1e-9}, {})
+    yield _line(False, "NoData", {"System": first / _NS}, {})
     frames = {frame.cloud.index: frame for frame in scored.frames} if scored else {}
     counts = _Counts(None if scored is None else scored.settings.pass_rate)
     for cloud in run.clouds:
@@ -59,7 +60,7 @@ def score_lines(
     final["Checks"] = {
         check.name: {"Result": check.status.value, "Info": check.message} for check in checks
     }
-    stamp = {"System": first * 1e-9} if last is None else _stamp(last)
+    stamp = {"System": first / _NS} if last is None else _stamp(last)
     yield _line(bool(verdict), _summary(checks, verdict, counts), stamp, final)
 
 
@@ -181,7 +182,7 @@ def _summary(checks: Sequence[CheckResult], verdict: Verdict, counts: _Counts) -
 
 
 def _stamp(cloud: CloudFate) -> dict[str, float]:
-    return {"System": cloud.received_ns * 1e-9, "ROS": cloud.stamp_ns * 1e-9}
+    return {"System": cloud.received_ns / _NS, "ROS": cloud.stamp_ns / _NS}
 
 
 def _line(success: bool, summary: str, stamp: dict[str, float], frame: Mapping[str, Any]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_result_lines_are_those_of_the_log_replayer(tmp_path: Path) -> None:
     assert header["Result"] == {"Success": False, "Summary": "NoData"}
     assert header["Frame"] == {}
     assert all(set(line) == {"Result", "Stamp", "Frame"} for line in (*frames, last))
-    assert [line["Stamp"]["ROS"] for line in frames] == [stamp * 1e-9 for stamp in stamps]
+    assert [line["Stamp"]["ROS"] for line in frames] == [stamp / 1_000_000_000 for stamp in stamps]
     good, missed, dropped, empty = (line["Frame"] for line in frames)
     assert good["criteria0"]["PassFail"] == {
         "Result": {"Total": "Success", "Frame": "Success"},
