@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -54,9 +53,6 @@ class Harness:
     """Context manager; needs an initialised rclpy."""
 
     def __init__(self, **parameters: Any) -> None:
-        # rclpy frees a lifecycle node's services with its Python objects only. Until then those of an
-        # earlier harness would be found by this one's clients, and nobody would answer.
-        gc.collect()
         self.models = FakeModels()
         self.fatal = FatalErrors()
         values = {"model_path": "fake", **parameters}

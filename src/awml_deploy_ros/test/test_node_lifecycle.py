@@ -1,5 +1,6 @@
 """The node over real DDS, with a fake model."""
 
+import gc
 import threading
 
 import numpy as np
@@ -246,12 +247,37 @@ def test_a_node_of_the_same_name_is_a_warning() -> None:
     with Harness() as h:
         diagnostics = h.collect(DiagnosticArray, "/diagnostics")
         h.configure()
-        assert wait_until(lambda: diagnostics and diagnostics[-1].status[0].message == "inactive")
+
+        def told(words: str) -> bool:
+            return wait_until(lambda: bool(diagnostics) and words in diagnostics[-1].status[0].message)
+
+        def state() -> tuple:
+            return h.fatal.error, diagnostics[-1:], h.peer.get_node_names_and_namespaces()
+
+        assert told("inactive"), state()
         other = rclpy.create_node("centerpoint", namespace="ns")
-        assert wait_until(lambda: "another node is named /ns/" in diagnostics[-1].status[0].message)
+        assert told("another node is named /ns/"), state()
         assert diagnostics[-1].status[0].level == b"\x01"
         other.destroy_node()
-        assert wait_until(lambda: diagnostics[-1].status[0].message == "inactive")
+        assert told("inactive"), state()
+
+
+def test_a_node_that_is_destroyed_is_no_namesake_of_the_next(monkeypatch) -> None:
+    # Whatever still refers to the first one, and before the collector looks.
+    monkeypatch.setattr(gc, "collect", lambda: 0)
+    gc.disable()
+    try:
+        with Harness() as first:
+            assert first.configure()
+        with Harness() as second:
+            full_name = (second.node.get_name(), second.node.get_namespace())
+            assert second.peer.get_node_names_and_namespaces().count(full_name) == 1
+            diagnostics = second.collect(DiagnosticArray, "/diagnostics")
+            assert second.configure()
+            assert wait_until(lambda: diagnostics and diagnostics[-1].status[0].message == "inactive")
+        first.node.destroy_node()
+    finally:
+        gc.enable()
 
 
 def test_a_missing_message_package_is_a_clear_error(monkeypatch, capfd) -> None:
