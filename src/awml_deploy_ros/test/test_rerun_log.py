@@ -33,7 +33,7 @@ POINTS = np.arange(40, dtype=np.float32).reshape(10, 4)
 
 def read(path: Path) -> Mapping[str, Sequence[tuple[int, Mapping[str, list[Any]]]]]:
     """Rows of every entity in order: the stamp [ns] and the components."""
-    chunk = pytest.importorskip("rerun.chunk", reason="rerun-sdk is not installed")
+    chunk = pytest.importorskip("rerun.chunk", reason="no rerun-sdk that reads its files")
     found: dict[str, list[tuple[int, Mapping[str, list[Any]]]]] = {}
     for part in chunk.RrdReader(path).stream():
         batch = part.to_record_batch()
