@@ -91,6 +91,11 @@ class Harness:
         self.node.destroy_node()
         self.peer.destroy_node()
 
+    @property
+    def spinning(self) -> bool:
+        """Whether node and peer are served."""
+        return self._thread.is_alive()
+
     def exclude(self, group: Any) -> None:
         """Serve everything but a callback group from now on."""
         usual = self._executor.can_execute

@@ -252,7 +252,8 @@ def test_a_node_of_the_same_name_is_a_warning() -> None:
             return wait_until(lambda: bool(diagnostics) and words in diagnostics[-1].status[0].message)
 
         def state() -> tuple:
-            return h.fatal.error, diagnostics[-1:], h.peer.get_node_names_and_namespaces()
+            names = h.peer.get_node_names_and_namespaces()
+            return h.fatal.error, h.spinning, len(diagnostics), diagnostics[-1:], names
 
         assert told("inactive"), state()
         other = rclpy.create_node("centerpoint", namespace="ns")
