@@ -112,7 +112,7 @@ def _played(
         stack.callback(player_node.destroy_node)
         executor.add_node(player_node)
         stack.callback(executor.remove_node, player_node)
-        player = _matched(player_node, node.resolve_topic_name(POINT_CLOUD.name), source, options)
+        player = _matched(player_node, node, source, options)
         stack.callback(player.close)
         thread = stack.enter_context(ThreadPoolExecutor(1, "bag_player"))
         stack.callback(stop.set)
@@ -123,14 +123,20 @@ def _played(
         return playing.result()
 
 
-def _matched(player_node: Node, topic: str, source: CloudTopic, options: PlaybackOptions) -> BagPlayer:
-    """A player that has found the node."""
+def _matched(
+    player_node: Node, node: ModelNode[Any], source: CloudTopic, options: PlaybackOptions
+) -> BagPlayer:
+    """A player that has found the node and was found by it."""
+    topic = node.resolve_topic_name(POINT_CLOUD.name)
+    inputs = [entry for entry in node.subscriptions if entry.topic_name == topic]
     deadline = time.monotonic() + options.wait_s
     while True:
         wait_s = min(_MATCH_S, options.wait_s)
         player = BagPlayer(player_node, source, topic, replace(options, wait_s=wait_s))
         try:
             player.wait_for_subscribers(StopFlag())
+            if not all(entry.get_publisher_count() for entry in inputs):
+                raise BagError(topic, "the node does not see the player")
         except BagError:
             player.close()
             if time.monotonic() >= deadline:
