@@ -21,10 +21,9 @@ from sensor_msgs.msg import Image
 
 from awml_deploy_core.family import load_family
 from awml_deploy_core.image_message import ENCODINGS
-from awml_deploy_ros.bag_types import typestore_for
+from awml_deploy_ros.bag_types import message_class, typestore_for
 from awml_deploy_ros.counters import IMAGES
 from awml_deploy_ros.diagnostic_keys import processing_keys
-from awml_deploy_ros.input_subscription import message_class
 from awml_deploy_ros.topics import DETECTION2D
 from awml_deploy_ros.yolox_node import YoloxNode
 
@@ -109,7 +108,7 @@ def test_vision_msgs_has_the_boxes_of_the_record(model: ExportedModel) -> None:
     with NodePeer(YoloxNode, **parameters) as peer:
         assert peer.node.trigger_configure() == SUCCESS
         records = peer.collect(ImageDetectionFrame, "output/frame")
-        arrays = peer.collect(message_class(DETECTION2D), "output/detections")
+        arrays = peer.collect(message_class(DETECTION2D.type), "output/detections")
         assert peer.node.trigger_activate() == SUCCESS
         peer.publish("input/image", message_of(pictures(model)[0]))
         wait_until(lambda: records and arrays)

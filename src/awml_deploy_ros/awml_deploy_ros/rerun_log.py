@@ -23,8 +23,7 @@ from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from awml_deploy_core.errors import ArtifactError, BagError, MissingDependencyError, PointCloudError
 from awml_deploy_core.files import io_errors
 from awml_deploy_ros.bag_clouds import CloudTopic, bag_errors
-from awml_deploy_ros.bag_recorder import message_class
-from awml_deploy_ros.bag_types import require_rosbags, typestore_for
+from awml_deploy_ros.bag_types import message_class, require_rosbags, typestore_for
 from awml_deploy_ros.cloud_input import field_mapping, frame_of
 from awml_deploy_ros.outputs.markers import color_of
 from awml_deploy_ros.process import FatalErrors, run, spin

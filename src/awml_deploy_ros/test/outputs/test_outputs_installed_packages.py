@@ -23,8 +23,8 @@ from strategies import detections, detections2d
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.detections2d import Detections2D
-from awml_deploy_ros.bag_recorder import BagFile, message_class, topics_of
-from awml_deploy_ros.bag_types import typestore_for
+from awml_deploy_ros.bag_recorder import BagFile, topics_of
+from awml_deploy_ros.bag_types import message_class, typestore_for
 from awml_deploy_ros.outputs.image_record import to_image_boxes
 from awml_deploy_ros.outputs.record import to_boxes
 from awml_deploy_ros.topics import DETECTED_OBJECTS, DETECTION3D
