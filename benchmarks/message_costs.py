@@ -26,7 +26,7 @@ from message_kinds import Kind, cloud, diagnostics, outputs
 
 from awml_deploy_core.files import write_text
 from awml_deploy_core.pointcloud2 import columns_of
-from awml_deploy_ros.bag_recorder import message_class
+from awml_deploy_ros.bag_types import message_class
 from awml_deploy_ros.domains import reserve_domain_id
 from awml_deploy_ros.transport import large_cloud_environment
 

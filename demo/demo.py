@@ -148,7 +148,7 @@ class Demo:
     def _live_bar(self, total: int) -> Iterator[LiveBar]:
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
         with Progress(*columns, console=self.console, transient=True) as bars:
-            yield LiveBar(bars, total, bars.add_task("starting", total=total, state=""))
+            yield LiveBar(bars, bars.add_task("starting", total=total, state=""))
 
     def _draw(self, recording: Recording, scored: scoring.Scoring) -> list[Path]:
         """Bird's-eye views of some frames."""
@@ -162,9 +162,8 @@ class Demo:
 class LiveBar:
     """Shows how far the live run is."""
 
-    def __init__(self, bars: Progress, total: int, task: TaskID) -> None:
+    def __init__(self, bars: Progress, task: TaskID) -> None:
         self._bars = bars
-        self._total = total
         self._task = task
 
     def __call__(self, progress: LiveProgress) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -32,8 +31,6 @@ class NodePeer:
     """Context manager; needs an initialised rclpy. ``create`` makes the node from its parameters."""
 
     def __init__(self, create: Callable[..., ModelNode[Any]], **parameters: Any) -> None:
-        # rclpy frees a lifecycle node's services with its Python objects only.
-        gc.collect()
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = create(FatalErrors(), parameter_overrides=overrides)
         self.name = self.node.get_fully_qualified_name()

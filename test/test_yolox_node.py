@@ -21,9 +21,10 @@ from sensor_msgs.msg import Image
 
 from awml_deploy_core.family import load_family
 from awml_deploy_core.image_message import ENCODINGS
-from awml_deploy_ros.bag_types import typestore_for
+from awml_deploy_ros.bag_types import message_class, typestore_for
 from awml_deploy_ros.counters import IMAGES
 from awml_deploy_ros.diagnostic_keys import processing_keys
+from awml_deploy_ros.topics import DETECTION2D
 from awml_deploy_ros.yolox_node import YoloxNode
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -99,6 +100,29 @@ def test_the_node_finds_what_the_command_line_finds(model: ExportedModel) -> Non
         found = peer.status("processing")
         assert set(found) - {"level", "message"} == set(processing_keys(IMAGES))
         assert found["level"] in "01"
+
+
+def test_vision_msgs_has_the_boxes_of_the_record(model: ExportedModel) -> None:
+    pytest.importorskip("vision_msgs.msg")
+    parameters = {"model_path": str(model.bundle), "outputs": ["frame", "detection2d"]}
+    with NodePeer(YoloxNode, **parameters) as peer:
+        assert peer.node.trigger_configure() == SUCCESS
+        records = peer.collect(ImageDetectionFrame, "output/frame")
+        arrays = peer.collect(message_class(DETECTION2D.type), "output/detections")
+        assert peer.node.trigger_activate() == SUCCESS
+        peer.publish("input/image", message_of(pictures(model)[0]))
+        wait_until(lambda: records and arrays)
+    (record,), (array_,) = records, arrays
+    assert array_.header == record.header
+    assert len(record.boxes) > 0
+    for item, box in zip(array_.detections, record.boxes, strict=True):
+        center, (result,) = item.bbox.center.position, item.results
+        width, height = item.bbox.size_x, item.bbox.size_y
+        assert (width, height) == pytest.approx((box.right - box.left, box.bottom - box.top))
+        assert (center.x, center.y) == pytest.approx(
+            ((box.left + box.right) / 2, (box.top + box.bottom) / 2)
+        )
+        assert (result.hypothesis.class_id, result.hypothesis.score) == (box.class_name, box.score)
 
 
 def test_options_change_between_images(model: ExportedModel) -> None:

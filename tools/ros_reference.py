@@ -25,14 +25,7 @@ from awml_deploy_ros.diagnostic_keys import (
 from awml_deploy_ros.image_parameters import CALIBRATION_STATUS, YOLOX
 from awml_deploy_ros.parameter_spec import ParameterSpec
 from awml_deploy_ros.parameters import CLASS_SCORES_PREFIX, TABLE
-from awml_deploy_ros.topics import (
-    CALIBRATION_TOPICS,
-    SERVICES,
-    TOPICS,
-    YOLOX_TOPICS,
-    ServiceSpec,
-    TopicSpec,
-)
+from awml_deploy_ros.topics import CALIBRATION_TOPICS, SERVICES, TOPICS, YOLOX_TOPICS, TopicSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "ros_interface.md"
@@ -90,11 +83,6 @@ def message_rows(path: Path) -> list[tuple[str, ...]]:
 def key_rows(keys: Mapping[str, str]) -> list[tuple[str, ...]]:
     """Key and meaning of every entry of a diagnostic status."""
     return [(f"`{key}`", meaning) for key, meaning in keys.items()]
-
-
-def service_row(spec: ServiceSpec) -> tuple[str, ...]:
-    """Name, type, description."""
-    return f"`{spec.name}`", f"`{spec.type}`", spec.description
 
 
 @dataclass(frozen=True)

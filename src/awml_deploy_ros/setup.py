@@ -36,6 +36,7 @@ setup(
     extras_require={
         "bags": ["rosbags>=0.11"],
         "ray": ["ray>=2.9"],
+        "rerun": ["rerun-sdk>=0.24"],
         "test": ["hypothesis", "pytest<9"],
     },
     entry_points={
@@ -47,6 +48,7 @@ setup(
             "clean_shared_memory = awml_deploy_ros.programs:clean_shared_memory",
             "bag_recorder = awml_deploy_ros.programs:bag_recorder",
             "replay = awml_deploy_ros.programs:replay",
+            "rerun_log = awml_deploy_ros.programs:rerun_log",
         ],
     },
 )

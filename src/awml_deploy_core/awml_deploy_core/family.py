@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload, runtime_checkable
 
 import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec, ModelComponentExtractor
-from awml_deploy_core.errors import ConfigError, MissingDependencyError
+from awml_deploy_core.errors import MissingDependencyError
+from awml_deploy_core.packages import load_plugin, plugin_names
 from awml_deploy_core.pipeline import InferencePipeline
 from awml_deploy_core.runtime.session import Session
 
@@ -30,6 +31,36 @@ class Sample:
     """What the family's pipeline takes, e.g. a PointCloudFrame or an Image."""
     ground_truth: Any = None
     """What is in it, where the source says so: GroundTruth, GroundTruth2D or ClassLabel; else None."""
+
+
+class LazySamples(Sequence[Sample]):
+    """Samples that are loaded when they are indexed; a slice of them loads none."""
+
+    @abstractmethod
+    def _load(self, index: int) -> Sample:
+        """The sample at a position from 0."""
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> LazySamples: ...
+    def __getitem__(self, index: int | slice) -> Sample | LazySamples:
+        positions = range(len(self))
+        if isinstance(index, slice):
+            return _SomeSamples(self, positions[index])
+        return self._load(positions[index])
+
+
+@dataclass(frozen=True, eq=False)
+class _SomeSamples(LazySamples):
+    source: LazySamples
+    positions: range
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def _load(self, index: int) -> Sample:
+        return self.source._load(self.positions[index])
 
 
 ModelConfigT = TypeVar("ModelConfigT")
@@ -206,7 +237,7 @@ class ProvidesGroundTruth(Protocol):
 
 def available_families() -> tuple[str, ...]:
     """Names of the installed model families."""
-    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
+    return plugin_names(GROUP)
 
 
 def load_family(name: str) -> ModelFamily[Any]:
@@ -216,23 +247,7 @@ def load_family(name: str) -> ModelFamily[Any]:
         ConfigError: No installed package provides it.
         MissingDependencyError: Its plugin cannot be imported.
     """
-    for point in entry_points(group=GROUP):
-        if point.name != name:
-            continue
-        try:
-            family: ModelFamily[Any] = point.load()()
-        except (ImportError, AttributeError) as error:
-            raise MissingDependencyError(
-                f"model family {name}",
-                "its plugin cannot be loaded",
-                got=error,
-                hint=f"Reinstall the package that provides {point.value}.",
-            ) from error
-        return family
-    raise ConfigError(
-        "model.family",
-        "unknown model family",
-        got=repr(name),
-        expected=" or ".join(available_families()) or "an installed family",
-        hint=f"Install the package that provides it (entry-point group {GROUP}).",
+    family: ModelFamily[Any] = load_plugin(
+        GROUP, name, "model family", "model.family", MissingDependencyError
     )
+    return family

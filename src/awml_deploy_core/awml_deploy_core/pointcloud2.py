@@ -118,11 +118,6 @@ class CloudLayout:
         """Bytes the data must have."""
         return self.height * self.row_step
 
-    @property
-    def has_row_padding(self) -> bool:
-        """Whether bytes lie between the rows, so that columns have to be copied."""
-        return min(self.height, self.width) > 1 and self.row_step != self.width * self.point_step
-
 
 def layout_of(message: PointCloud2Like, mapping: FieldMapping = DEFAULT_MAPPING) -> CloudLayout:
     """Parse and validate the layout of a cloud, without looking at its data.

@@ -112,6 +112,7 @@ def _with_statistics(module: Any) -> Any:
 class FakeEntryPoint:
     name: str
     plugin: Any
+    dist: None = None
 
     @property
     def value(self) -> str:
@@ -125,11 +126,11 @@ class FakeEntryPoint:
 def toy(monkeypatch: pytest.MonkeyPatch) -> ToyFamily:
     """Installs the toy model family beside the installed ones."""
 
-    def entry_points(*, group: str) -> list[Any]:
-        found = list(installed_entry_points(group=group))
+    def entry_points(*, group: str, **chosen: str) -> list[Any]:
+        found = list(installed_entry_points(group=group, **chosen))
         return [*found, FakeEntryPoint("toy", ToyFamily)] if group == "awml_deploy.models" else found
 
-    monkeypatch.setattr("awml_deploy_core.family.entry_points", entry_points)
+    monkeypatch.setattr("awml_deploy_core.packages.entry_points", entry_points)
     return ToyFamily()
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from awml_deploy_core import family
+from awml_deploy_core import family, packages
 from awml_deploy_core.errors import ConfigError, MissingDependencyError
 
 
@@ -14,7 +14,9 @@ class FakePoint:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(family, "entry_points", lambda group: [FakePoint("pillars"), FakePoint("cameras")])
+    monkeypatch.setattr(
+        packages, "entry_points", lambda group: [FakePoint("pillars"), FakePoint("cameras")]
+    )
 
 
 @pytest.mark.usefixtures("installed")
@@ -30,7 +32,7 @@ def test_an_unknown_family_lists_the_installed_ones() -> None:
 
 
 def test_without_any_family_the_error_still_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(family, "entry_points", lambda group: [])
+    monkeypatch.setattr(packages, "entry_points", lambda group: [])
     with pytest.raises(ConfigError, match=r"entry-point group awml_deploy\.models"):
         family.load_family("pillars")
 
@@ -42,6 +44,6 @@ def test_a_plugin_that_cannot_be_imported_is_named(monkeypatch: pytest.MonkeyPat
         def load(self) -> type:
             raise ImportError("No module named 'numba'")
 
-    monkeypatch.setattr(family, "entry_points", lambda group: [BrokenPoint("pillars")])
+    monkeypatch.setattr(packages, "entry_points", lambda group: [BrokenPoint("pillars")])
     with pytest.raises(MissingDependencyError, match=r"numba.*\. Reinstall .* broken_package"):
         family.load_family("pillars")

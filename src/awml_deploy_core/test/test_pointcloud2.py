@@ -116,6 +116,7 @@ def test_any_layout_round_trips(case: tuple[Cloud, dict[str, np.ndarray]]) -> No
     cloud, expected = case
     layout = layout_of(cloud)
     found = columns(layout, cloud.data)
+    padded = min(cloud.height, cloud.width) > 1 and cloud.row_step != cloud.width * cloud.point_step
     assert len(found) == cloud.height * cloud.width
     for name in ("x", "y", "z", "intensity"):
         column = getattr(found, name)
@@ -123,7 +124,7 @@ def test_any_layout_round_trips(case: tuple[Cloud, dict[str, np.ndarray]]) -> No
             column.astype(column.dtype.newbyteorder("=")).tobytes()
             == expected[name].astype(expected[name].dtype.newbyteorder("=")).tobytes()
         )
-        assert np.shares_memory(column, cloud.data) == (not layout.has_row_padding)
+        assert np.shares_memory(column, cloud.data) == (not padded)
 
 
 def test_layouts_are_hashable_and_equal_for_clouds_laid_out_alike() -> None:

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -19,9 +18,9 @@ from typing import Any, Literal
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from awml_deploy_core.errors import BagError, MissingDependencyError
+from awml_deploy_core.errors import BagError
 from awml_deploy_core.files import io_errors
-from awml_deploy_ros.bag_types import require_rosbags, typestore_for
+from awml_deploy_ros.bag_types import message_class, require_rosbags, typestore_for
 from awml_deploy_ros.process import FatalErrors, run_node
 from awml_deploy_ros.topics import RECORDED
 
@@ -34,21 +33,6 @@ _BAG_VERSION: Literal[8] = 8
 def topics_of(node_name: str) -> dict[str, str]:
     """Types of a node's output topics by name, where the message package is installed."""
     return {topic.of(node_name): topic.type for topic in RECORDED if find_spec(topic.package)}
-
-
-def message_class(kind: str) -> Any:
-    """The Python class of a message type such as ``sensor_msgs/msg/PointCloud2``.
-
-    Raises:
-        MissingDependencyError: Its package is not installed or has no such message.
-    """
-    package, _, name = kind.partition("/msg/")
-    if not package or find_spec(package) is None:
-        raise MissingDependencyError(kind, "message package is not installed")
-    found = getattr(import_module(f"{package}.msg"), name, None)
-    if found is None:
-        raise MissingDependencyError(kind, f"package {package} has no such message")
-    return found
 
 
 class BagFile:

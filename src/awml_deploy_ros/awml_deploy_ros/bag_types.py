@@ -1,8 +1,9 @@
-"""Message definitions of installed packages, for rosbags."""
+"""Messages of installed packages: their classes, and their definitions for rosbags."""
 
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,19 +11,29 @@ from typing import Any
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 from awml_deploy_core.errors import MissingDependencyError
+from awml_deploy_core.packages import require_package
 
 _PACKAGE_REFERENCE = re.compile(r"^([a-z]\w*)/\w+", re.MULTILINE)
 
 
+def message_class(kind: str) -> Any:
+    """The Python class of a message type such as ``sensor_msgs/msg/PointCloud2``.
+
+    Raises:
+        MissingDependencyError: Its package is not installed or has no such message.
+    """
+    package, _, name = kind.partition("/msg/")
+    if not package or find_spec(package) is None:
+        raise MissingDependencyError(kind, "message package is not installed")
+    found = getattr(import_module(f"{package}.msg"), name, None)
+    if found is None:
+        raise MissingDependencyError(kind, f"package {package} has no such message")
+    return found
+
+
 def require_rosbags() -> None:
     """Raise a MissingDependencyError if rosbags is not installed: rosdep does not know it."""
-    if find_spec("rosbags") is None:
-        raise MissingDependencyError(
-            "rosbags",
-            "not installed",
-            expected="rosbags to read or write a bag",
-            hint="pip install rosbags",
-        )
+    require_package("rosbags", "to read or write a bag", "0.11")
 
 
 def typestore_for(*packages: str) -> Any:

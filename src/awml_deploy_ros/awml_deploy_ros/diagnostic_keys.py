@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from awml_deploy_ros.counters import CLOUDS, DropReason, InputKind, NoPastSweeps
+from awml_deploy_ros.counters import DropReason, InputKind, NoPastSweeps
 
 _WHY: Mapping[DropReason, str] = MappingProxyType(
     {
@@ -68,9 +68,6 @@ def processing_keys(kind: InputKind) -> dict[str, str]:
         "device": "Device of the model.",
     }
 
-
-PROCESSING_KEYS: Mapping[str, str] = MappingProxyType(processing_keys(CLOUDS))
-"""Of the node ``centerpoint``."""
 
 CALIBRATION_KEYS: Mapping[str, str] = MappingProxyType(
     {

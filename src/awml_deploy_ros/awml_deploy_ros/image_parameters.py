@@ -8,17 +8,10 @@ from typing import Any
 
 from awml_deploy_ros.node import common_parameters as common
 from awml_deploy_ros.node.model_settings import ModelSettings, common_settings
-from awml_deploy_ros.parameter_spec import DURATION_MS, ParameterSpec, plain_table
+from awml_deploy_ros.parameter_spec import DURATION_MS, ParameterSpec, model_option, plain_table
 from awml_deploy_ros.settings import cloud_columns
 
 _SHARE = (0.0, 1.0)
-
-
-def _option(name: str, kind: Any, limits: tuple[float, float], description: str) -> ParameterSpec:
-    # Without a default of its own: what was verified with the bundle is what drives.
-    option = name.rpartition(".")[2]
-    return ParameterSpec(name, kind, None, description, limits, read_only=False, option=option)
-
 
 YOLOX = plain_table(
     (
@@ -40,19 +33,17 @@ YOLOX = plain_table(
             read_only=False,
             option="decoder",
         ),
-        _option(
+        model_option(
             "post_process_params.score_threshold",
-            "double",
             _SHARE,
             "Objectness times class score that a box has to exceed.",
         ),
-        _option(
+        model_option(
             "post_process_params.nms_threshold",
-            "double",
             _SHARE,
             "IoU above which the box with the lower score is dropped.",
         ),
-        _option("post_process_params.max_detections", "int", (1, 100000), "Most boxes of an image."),
+        model_option("post_process_params.max_detections", (1, 100000), "Most boxes of an image.", "int"),
         *common.DIAGNOSTICS,
         *common.SNIPPETS,
         *common.EVIDENCE,

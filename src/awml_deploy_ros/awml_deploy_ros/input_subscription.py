@@ -5,24 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
 
+from awml_deploy_ros.bag_types import message_class
 from awml_deploy_ros.counters import DropReason, FrameCounters
 from awml_deploy_ros.frame import Transport, transport
 from awml_deploy_ros.qos_events import MissingMessages
 from awml_deploy_ros.qos_overrides import overridable
 from awml_deploy_ros.topics import TopicSpec
-
-
-def message_class(topic: TopicSpec) -> Any:
-    """The class of a topic's messages, whose package is installed."""
-    package, _, name = topic.type.split("/")
-    return getattr(import_module(f"{package}.msg"), name)
 
 
 class InputSubscription:
@@ -50,7 +44,7 @@ class InputSubscription:
             count = partial(counters.count_dropped, DropReason.LOST_IN_TRANSPORT)
             self._missing = MissingMessages(count)
         self._subscription: Subscription[Any] = node.create_subscription(
-            message_class(topic),
+            message_class(topic.type),
             topic.name,
             self._receive,
             qos_profile_sensor_data,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 
+from awml_deploy_core.packages import plugin_names
 from awml_deploy_ros.parameter_spec import ParameterSpec
 from awml_deploy_ros.transport import large_cloud_environment
 
@@ -167,8 +167,7 @@ class NodeLaunch:
 def _parameter_argument(spec: ParameterSpec) -> DeclareLaunchArgument:
     choices: dict[str, list[str]] = {}
     if spec.name == "backend":
-        backends = sorted({point.name for point in entry_points(group="awml_deploy.backends")})
-        choices = {"choices": [FROM_FILE, *backends]}
+        choices = {"choices": [FROM_FILE, *plugin_names("awml_deploy.backends")]}
     return DeclareLaunchArgument(
         spec.name, default_value=FROM_FILE, description=spec.description, **choices
     )

@@ -45,6 +45,17 @@ class ParameterTable:
         return tuple(spec for spec in self.specs if spec.default is not None)
 
 
+def model_option(
+    name: str, limits: tuple[float, float], description: str, kind: ParameterType = "double"
+) -> ParameterSpec:
+    """A parameter that sets the option of its last name.
+
+    It has no default of its own: what was verified with the bundle is what drives.
+    """
+    option = name.rpartition(".")[2]
+    return ParameterSpec(name, kind, None, description, limits, read_only=False, option=option)
+
+
 def plain_model_specs(
     specs: tuple[ParameterSpec, ...], options: Mapping[str, Any]
 ) -> tuple[ParameterSpec, ...]:

@@ -15,6 +15,7 @@ from awml_deploy_ros.parameter_spec import (
     DURATION_MS,
     ParameterSpec,
     ParameterTable,
+    model_option,
     plain_model_specs,
     plain_options,
 )
@@ -27,13 +28,6 @@ CLASS_SCORES_OPTION = "min_confidence_scores"
 
 _DISTANCE = (0.0, 1000.0)
 _SCORE = (0.0, 1.0)
-
-
-def _threshold(name: str, limits: tuple[float, float], description: str) -> ParameterSpec:
-    # Without a default of its own: what was verified with the bundle is what drives.
-    option = name.rpartition(".")[2]
-    return ParameterSpec(name, "double", None, description, limits, read_only=False, option=option)
-
 
 TABLE: tuple[ParameterSpec, ...] = (
     *common.MODEL,
@@ -92,27 +86,27 @@ TABLE: tuple[ParameterSpec, ...] = (
         read_only=False,
         option="decoder",
     ),
-    _threshold(
+    model_option(
         "post_process_params.circle_nms_dist_threshold",
         _DISTANCE,
         "Boxes whose centres are nearer than this [m] suppress each other.",
     ),
-    _threshold(
+    model_option(
         "post_process_params.iou_nms_search_distance_2d",
         _DISTANCE,
         "Only boxes whose centres are nearer than this [m] are compared by IoU; 0 turns it off.",
     ),
-    _threshold(
+    model_option(
         "post_process_params.iou_nms_threshold",
         _SCORE,
         "Rotated bird's-eye-view IoU above which the box with the lower score is dropped.",
     ),
-    _threshold(
+    model_option(
         "post_process_params.mmdet3d_score_threshold",
         _SCORE,
         "Least score with decoder mmdet3d.",
     ),
-    _threshold(
+    model_option(
         "post_process_params.mmdet3d_min_radius",
         _DISTANCE,
         "Squared distance [m^2] of circle NMS with decoder mmdet3d.",
@@ -133,10 +127,6 @@ TABLE: tuple[ParameterSpec, ...] = (
 )
 
 BY_NAME: Mapping[str, ParameterSpec] = MappingProxyType({spec.name: spec for spec in TABLE})
-
-
-AT_START = tuple(spec for spec in TABLE if spec.default is not None)
-"""What the node declares before a model is loaded."""
 
 
 def class_score_spec(class_name: str, scores: Sequence[float]) -> ParameterSpec:
@@ -171,3 +161,6 @@ def pipeline_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 CENTERPOINT = ParameterTable(TABLE, model_specs, pipeline_options)
 """The parameters of the node ``centerpoint``."""
+
+AT_START = CENTERPOINT.at_start
+"""What the node declares before a model is loaded."""

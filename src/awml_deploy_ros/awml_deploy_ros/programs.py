@@ -18,6 +18,7 @@ _MODULES = {
     "monitor": "live.monitor",
     "replay": "replay.cli",
     "replay_job": "replay.worker",
+    "rerun_log": "rerun_log",
 }
 
 
@@ -55,6 +56,10 @@ def clean_shared_memory() -> int:
 
 def replay() -> int:
     return run_program("replay")
+
+
+def rerun_log() -> int:
+    return run_program("rerun_log")
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -54,9 +53,6 @@ class Harness:
     """Context manager; needs an initialised rclpy."""
 
     def __init__(self, **parameters: Any) -> None:
-        # rclpy frees a lifecycle node's services with its Python objects only. Until then those of an
-        # earlier harness would be found by this one's clients, and nobody would answer.
-        gc.collect()
         self.models = FakeModels()
         self.fatal = FatalErrors()
         values = {"model_path": "fake", **parameters}
@@ -94,6 +90,11 @@ class Harness:
         self.node.close()
         self.node.destroy_node()
         self.peer.destroy_node()
+
+    @property
+    def spinning(self) -> bool:
+        """Whether node and peer are served."""
+        return self._thread.is_alive()
 
     def exclude(self, group: Any) -> None:
         """Serve everything but a callback group from now on."""

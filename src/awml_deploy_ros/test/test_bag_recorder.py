@@ -13,8 +13,8 @@ from rosbags.rosbag2 import Reader
 
 from awml_deploy_core.errors import BagError, MissingDependencyError
 from awml_deploy_core.exit_codes import ExitCode
-from awml_deploy_ros.bag_recorder import BagFile, BagRecorder, message_class, topics_of
-from awml_deploy_ros.bag_types import typestore_for
+from awml_deploy_ros.bag_recorder import BagFile, BagRecorder, topics_of
+from awml_deploy_ros.bag_types import message_class, typestore_for
 
 FRAME = "/centerpoint/output/frame"
 FRAME_TYPE = "awml_deploy_msgs/msg/DetectionFrame"

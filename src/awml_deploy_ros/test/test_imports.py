@@ -1,4 +1,4 @@
-"""What a vehicle must not need."""
+"""What a vehicle must not need, and what help may not cost."""
 
 import subprocess
 import sys
@@ -25,6 +25,26 @@ load_backend("onnxruntime")
 import onnxruntime
 print(*sorted(name for name in sys.modules if name.partition(".")[0] in %r))
 """
+HEAVY = ("rclpy", "numpy", "numba", "pydantic", "yaml", "rich", "rosbags", "onnxruntime", "torch")
+HELP = """
+import sys
+from awml_deploy_ros.programs import replay
+sys.argv = ["awml-replay", "--help"]
+try:
+    replay()
+except SystemExit as end:
+    assert end.code == 0
+print("LOADED", *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_the_help_of_the_replay_loads_nothing_heavy() -> None:
+    result = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    text, _, loaded = result.stdout.partition("LOADED")
+    assert "--model BUNDLE" in text
+    assert "argparse" in loaded.split()
+    assert not set(loaded.split()) & set(HEAVY)
 
 
 def test_the_run_path_of_the_nodes_imports_neither_torch_nor_onnx() -> None:

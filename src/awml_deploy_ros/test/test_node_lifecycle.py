@@ -1,5 +1,6 @@
 """The node over real DDS, with a fake model."""
 
+import gc
 import threading
 
 import numpy as np
@@ -15,7 +16,8 @@ from processes import TIMEOUT_S
 from visualization_msgs.msg import MarkerArray
 
 from awml_deploy_core.errors import DeviceLostError
-from awml_deploy_ros.diagnostic_keys import PROCESSING_KEYS
+from awml_deploy_ros.counters import CLOUDS
+from awml_deploy_ros.diagnostic_keys import processing_keys
 
 pytestmark = pytest.mark.usefixtures("ros_for_all")
 POINTS = np.tile(np.array([[1.0, 2.0, 3.0, 50.0]], np.float32), (10, 1))
@@ -128,7 +130,7 @@ def test_bad_clouds_are_counted_and_reported_and_the_node_goes_on() -> None:
         assert drops(frames[0]) == {"malformed": 1, "inference_error": 1}
         assert wait_until(lambda: _values(diagnostics[-1])["dropped.inference_error"] == "1")
         values = _values(diagnostics[-1])
-        assert set(values) == set(PROCESSING_KEYS)
+        assert set(values) == set(processing_keys(CLOUDS))
         assert "failed on purpose" in values["last_error"]
         age = float(values["last_error_age_s"])
         assert wait_until(lambda: float(_values(diagnostics[-1])["last_error_age_s"]) > age)
@@ -245,12 +247,38 @@ def test_a_node_of_the_same_name_is_a_warning() -> None:
     with Harness() as h:
         diagnostics = h.collect(DiagnosticArray, "/diagnostics")
         h.configure()
-        assert wait_until(lambda: diagnostics and diagnostics[-1].status[0].message == "inactive")
+
+        def told(words: str) -> bool:
+            return wait_until(lambda: bool(diagnostics) and words in diagnostics[-1].status[0].message)
+
+        def state() -> tuple:
+            names = h.peer.get_node_names_and_namespaces()
+            return h.fatal.error, h.spinning, len(diagnostics), diagnostics[-1:], names
+
+        assert told("inactive"), state()
         other = rclpy.create_node("centerpoint", namespace="ns")
-        assert wait_until(lambda: "another node is named /ns/" in diagnostics[-1].status[0].message)
+        assert told("another node is named /ns/"), state()
         assert diagnostics[-1].status[0].level == b"\x01"
         other.destroy_node()
-        assert wait_until(lambda: diagnostics[-1].status[0].message == "inactive")
+        assert told("inactive"), state()
+
+
+def test_a_node_that_is_destroyed_is_no_namesake_of_the_next(monkeypatch) -> None:
+    # Whatever still refers to the first one, and before the collector looks.
+    monkeypatch.setattr(gc, "collect", lambda: 0)
+    gc.disable()
+    try:
+        with Harness() as first:
+            assert first.configure()
+        with Harness() as second:
+            full_name = (second.node.get_name(), second.node.get_namespace())
+            assert second.peer.get_node_names_and_namespaces().count(full_name) == 1
+            diagnostics = second.collect(DiagnosticArray, "/diagnostics")
+            assert second.configure()
+            assert wait_until(lambda: diagnostics and diagnostics[-1].status[0].message == "inactive")
+        first.node.destroy_node()
+    finally:
+        gc.enable()
 
 
 def test_a_missing_message_package_is_a_clear_error(monkeypatch, capfd) -> None:

@@ -8,7 +8,6 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from filelock import Timeout
@@ -73,12 +72,7 @@ class BundleWriter:
                 raise
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             if self._staging is not None:
                 shutil.rmtree(self._staging, ignore_errors=True)

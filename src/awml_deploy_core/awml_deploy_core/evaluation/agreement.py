@@ -17,7 +17,7 @@ from awml_deploy_core.evaluation.matching import (
     distances_from_above,
     greedy_match,
 )
-from awml_deploy_core.evaluation.task import AgreementResult
+from awml_deploy_core.evaluation.task import AgreementResult, FrameScore
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class BoxAgreement:
     only_in_reference: int
     only_in_test: int
     differences: dict[str, FloatArray]
-    """float64 [matched] by name: ``center_m``, ``size_m``, ``yaw_rad``, ``velocity_mps``, ``score``."""
+    """float64 [matched] by name and unit, e.g. ``center_m``; ``score``."""
 
     @property
     def share(self) -> float:
@@ -36,9 +36,28 @@ class BoxAgreement:
         total = 2 * self.matched + self.only_in_reference + self.only_in_test
         return 2 * self.matched / total if total else 1.0
 
+    @property
+    def score(self) -> FrameScore:
+        """The share, with the counts in words."""
+        return FrameScore(
+            score=self.share,
+            summary=(
+                f"{self.matched} boxes matched, {self.only_in_reference} only in the reference, "
+                f"{self.only_in_test} only here"
+            ),
+        )
+
+
+def check_class_names(reference: tuple[str, ...], test: tuple[str, ...]) -> None:
+    """Raise EvaluationError unless two backends have the same classes."""
+    if reference != test:
+        raise EvaluationError("class names", "differ between backends", got=test, expected=reference)
+
 
 def compare_boxes(reference: Detections, test: Detections, max_distance: float) -> BoxAgreement:
     """Match boxes by class, those of the reference by falling score, each to the nearest still free.
+
+    The differences are ``center_m``, ``size_m``, ``yaw_rad``, ``velocity_mps`` and ``score``.
 
     Args:
         reference: Boxes taken as right.
@@ -48,13 +67,7 @@ def compare_boxes(reference: Detections, test: Detections, max_distance: float) 
     Raises:
         EvaluationError: The classes of both sides differ.
     """
-    if reference.class_names != test.class_names:
-        raise EvaluationError(
-            "class names",
-            "differ between backends",
-            got=test.class_names,
-            expected=reference.class_names,
-        )
+    check_class_names(reference.class_names, test.class_names)
     order = descending(reference.scores)
     distances = distances_from_above(reference.centers[order], test.centers)
     distances[reference.labels[order][:, None] != test.labels] = np.inf
@@ -79,35 +92,39 @@ def _differences(a: Detections, b: Detections) -> dict[str, FloatArray]:
     }
 
 
-def box_agreement(reference: str, frames: Sequence[BoxAgreement]) -> AgreementResult:
+def box_agreement(
+    reference: str, frames: Sequence[BoxAgreement], apart: str, *, unit: str = "frame"
+) -> AgreementResult:
     """Sum over frames.
 
     Args:
         reference: Name of the reference backend.
         frames: One or more.
+        apart: Format of the headline's end, of the mean and maximum of the differences, e.g.
+            ``centres {center_m_mean:.2e} m apart on average``.
+        unit: What a frame is called.
 
     Raises:
         EvaluationError: There is no frame.
     """
     if not frames:
-        raise EvaluationError("agreement", "there is no frame that both backends ran")
+        raise EvaluationError("agreement", f"there is no {unit} that both backends ran")
     matched = sum(frame.matched for frame in frames)
     only_reference = sum(frame.only_in_reference for frame in frames)
     only_test = sum(frame.only_in_test for frame in frames)
-    total = 2 * matched + only_reference + only_test
     figures: dict[str, float] = {
         "boxes_matched": matched,
         "boxes_only_in_reference": only_reference,
         "boxes_only_in_test": only_test,
     }
-    if total:
-        figures["matched_share"] = 2 * matched / total
+    if matched + only_reference + only_test:
+        figures["matched_share"] = BoxAgreement(matched, only_reference, only_test, {}).share
     if matched:
         for name in frames[0].differences:
             values = np.concatenate([frame.differences[name] for frame in frames])
             figures[f"{name}_mean"] = float(values.mean())
             figures[f"{name}_max"] = float(values.max())
-    shift = f", centres {figures['center_m_mean']:.2e} m apart on average" if matched else ""
+    shift = f", {apart.format(**figures)}" if matched else ""
     return AgreementResult(
         reference=reference,
         num_frames=len(frames),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from awml_deploy_core.evaluation.metrics import DetectionMetrics, RangeMetrics, TpErrors
 from awml_deploy_core.evaluation.task import Cell, MetricTable
 
@@ -11,6 +13,18 @@ _ERROR_COLUMNS = ("ATE [m]", "ASE", "AOE [rad]", "AVE [m/s]")
 def range_name(part: RangeMetrics) -> str:
     """``0-20m``, ``60m+``."""
     return f"{part.near:g}m+" if part.far is None else f"{part.near:g}-{part.far:g}m"
+
+
+def headline(metrics: DetectionMetrics) -> str:
+    """The means in one line."""
+    mean_ap, nds = metrics.mean_ap, metrics.nds_without_attributes
+    score = (
+        f"no NDS ({metrics.nds_missing_because})" if nds is None else f"NDS without attributes {nds:.3f}"
+    )
+    return (
+        f"mAP {0.0 if mean_ap is None else mean_ap:.3f}, {score} over {metrics.num_frames} frames, "
+        f"{metrics.num_gt} boxes"
+    )
 
 
 def metric_tables(metrics: DetectionMetrics) -> tuple[MetricTable, ...]:
@@ -49,6 +63,7 @@ def _range_table(metrics: DetectionMetrics) -> MetricTable:
             (range_name(part), part.num_gt, part.num_predictions, part.mean_ap, *_errors(part.errors))
             for part in metrics.by_range
         ),
+        notes=tuple(_marks(metrics, [part.errors for part in metrics.by_range])),
     )
 
 
@@ -76,15 +91,16 @@ def _errors(errors: TpErrors | None) -> list[Cell]:
     return [None if value is None else f"{value:.3f}*" for value in values]
 
 
-def _notes(metrics: DetectionMetrics) -> list[str]:
-    notes = []
-    errors = [metrics.errors, *(entry.errors for entry in metrics.classes)]
+def _marks(metrics: DetectionMetrics, errors: Sequence[TpErrors | None]) -> Iterator[str]:
     if any(error is not None and not error.measured for error in errors):
-        notes.append(
+        yield (
             f"* not measured: recall at {metrics.settings.tp_threshold:g} m is not above "
             f"{metrics.settings.min_recall:.0%}, for which nuScenes has errors of 1; or a mean with such"
         )
+
+
+def _notes(metrics: DetectionMetrics) -> Iterator[str]:
+    yield from _marks(metrics, [metrics.errors, *(entry.errors for entry in metrics.classes)])
     for reason, counts in metrics.left_out:
         if shown := ", ".join(f"{name} {count}" for name, count in counts.items() if count):
-            notes.append(f"left out, {reason.replace('_', ' ')}: {shown}")
-    return notes
+            yield f"left out, {reason.replace('_', ' ')}: {shown}"

@@ -13,7 +13,7 @@ from awml_deploy_core.evaluation.autoware import evaluate_autoware
 from awml_deploy_core.evaluation.autoware.tables import autoware_figures, autoware_tables
 from awml_deploy_core.evaluation.box_records import decode_boxes, decode_truth, encode_boxes, encode_truth
 from awml_deploy_core.evaluation.detection3d import evaluate_detections
-from awml_deploy_core.evaluation.detection3d_tables import metric_tables, range_name
+from awml_deploy_core.evaluation.detection3d_tables import headline, metric_tables, range_name
 from awml_deploy_core.evaluation.frames import EvaluatedFrame, filter_frame
 from awml_deploy_core.evaluation.metrics import DetectionMetrics, MetricSummary
 from awml_deploy_core.evaluation.precision_recall import match_frame
@@ -66,7 +66,7 @@ class Detection3dTask:
         return AccuracyResult(
             task=self.name,
             num_frames=metrics.num_frames,
-            headline=_headline(metrics),
+            headline=headline(metrics),
             figures=dict(_figures(metrics)) | dict(autoware_figures(autoware)),
             compared={"mean_ap": "mAP", "nds_without_attributes": "NDS w/o attributes"},
             tables=(*metric_tables(metrics), *autoware_tables(autoware)),
@@ -101,19 +101,13 @@ class Detection3dTask:
 
     def agree(self, reference: Detections, output: Detections) -> FrameScore:
         """Share of the boxes that both backends have."""
-        found = compare_boxes(reference, output, self._section.agreement_distance)
-        return FrameScore(
-            score=found.share,
-            summary=(
-                f"{found.matched} boxes matched, {found.only_in_reference} only in the reference, "
-                f"{found.only_in_test} only here"
-            ),
-        )
+        return compare_boxes(reference, output, self._section.agreement_distance).score
 
     def agreement(self, reference: str, pairs: Sequence[tuple[Detections, Detections]]) -> AgreementResult:
         """Boxes matched one to one by class; see :mod:`awml_deploy_core.evaluation.agreement`."""
         distance = self._section.agreement_distance
-        return box_agreement(reference, [compare_boxes(a, b, distance) for a, b in pairs])
+        frames = [compare_boxes(a, b, distance) for a, b in pairs]
+        return box_agreement(reference, frames, "centres {center_m_mean:.2e} m apart on average")
 
     def records(self, output: Detections) -> list[dict[str, Any]]:
         """One mapping a box."""
@@ -124,17 +118,6 @@ def _evaluated(frame: Frame) -> EvaluatedFrame:
     if frame.truth is None:
         raise EvaluationError(f"frame {frame.sample_id}", "has no ground truth")
     return EvaluatedFrame(frame.sample_id, frame.output, frame.truth)
-
-
-def _headline(metrics: DetectionMetrics) -> str:
-    mean_ap, nds = metrics.mean_ap, metrics.nds_without_attributes
-    score = (
-        f"no NDS ({metrics.nds_missing_because})" if nds is None else f"NDS without attributes {nds:.3f}"
-    )
-    return (
-        f"mAP {0.0 if mean_ap is None else mean_ap:.3f}, {score} over {metrics.num_frames} frames, "
-        f"{metrics.num_gt} boxes"
-    )
 
 
 def _figures(metrics: DetectionMetrics) -> Iterator[tuple[str, float]]:

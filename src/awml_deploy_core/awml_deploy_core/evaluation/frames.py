@@ -94,29 +94,47 @@ def common_classes(frames: Sequence[EvaluatedFrame]) -> tuple[str, ...]:
         EvaluationError: There is no frame; frames do not belong together; a box is not finite; or no
             class is common.
     """
-    if not frames:
-        raise EvaluationError("frames", "there are none to evaluate", expected="at least one")
+    check_sample_ids("frame", [frame.sample_id for frame in frames])
     first = frames[0]
-    seen: set[str] = set()
     for frame in frames:
-        if frame.sample_id in seen:
-            raise EvaluationError(f"frame {frame.sample_id}", "occurs twice", expected="unique sample ids")
-        seen.add(frame.sample_id)
         for side, boxes, expected in (
             ("detections", frame.detections, first.detections),
             ("ground truth", frame.ground_truth.boxes, first.ground_truth.boxes),
         ):
             _check_alike(f"frame {frame.sample_id}: {side}", boxes, expected, first.sample_id)
         _check_finite(frame)
-    truth_classes = first.ground_truth.boxes.class_names
-    common = tuple(name for name in first.detections.class_names if name in truth_classes)
+    return classes_of_both(
+        first.detections.class_names,
+        first.ground_truth.boxes.class_names,
+        "Map the class names of the data set to the model's.",
+    )
+
+
+def check_sample_ids(unit: str, sample_ids: Sequence[str]) -> None:
+    """Raise EvaluationError if there is no sample, or one occurs twice; ``unit`` is what one is called."""
+    if not sample_ids:
+        raise EvaluationError(f"{unit}s", "there are none to evaluate", expected="at least one")
+    seen: set[str] = set()
+    for sample_id in sample_ids:
+        if sample_id in seen:
+            raise EvaluationError(f"{unit} {sample_id}", "occurs twice", expected="unique sample ids")
+        seen.add(sample_id)
+
+
+def classes_of_both(model: Sequence[str], truth: Sequence[str], hint: str) -> tuple[str, ...]:
+    """The model's classes that the ground truth has too.
+
+    Raises:
+        EvaluationError: There is none; ``hint`` says what to do.
+    """
+    common = tuple(name for name in model if name in truth)
     if not common:
         raise EvaluationError(
             "classes",
             "the model and the ground truth have none in common",
-            got=first.detections.class_names,
-            expected=f"some of {truth_classes}",
-            hint="Map the class names of the data set to the model's.",
+            got=model,
+            expected=f"some of {truth}",
+            hint=hint,
         )
     return common
 

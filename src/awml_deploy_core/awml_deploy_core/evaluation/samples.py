@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import LazySamples, Sample
 from awml_deploy_core.files import io_errors
 from awml_deploy_core.verification.sampling import ChosenSamples
 
 
-class _Positions(Sequence[Sample]):
+class _Positions(LazySamples):
     """As many samples as a source has, each nothing but its position."""
 
     def __init__(self, count: int) -> None:
@@ -23,13 +22,7 @@ class _Positions(Sequence[Sample]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self._count))]
+    def _load(self, index: int) -> Sample:
         return Sample(str(index), None)
 
 

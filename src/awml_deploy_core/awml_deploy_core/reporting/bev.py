@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.errors import MissingDependencyError
 from awml_deploy_core.files import write_bytes
 from awml_deploy_core.ground_truth import GroundTruth
+from awml_deploy_core.packages import require_package
 from awml_deploy_core.points import PointColumns
 from awml_deploy_core.reporting.bev_drawing import (
     BACKGROUND,
@@ -79,13 +78,7 @@ def render_bev(
         MissingDependencyError: matplotlib is not installed.
         ParameterError: ``match_distance`` is not positive.
     """
-    if find_spec("matplotlib") is None:
-        raise MissingDependencyError(
-            "matplotlib",
-            "not installed",
-            expected="matplotlib to draw pictures",
-            hint='pip install "matplotlib>=3.7"',
-        )
+    require_package("matplotlib", "to draw pictures", "3.7")
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

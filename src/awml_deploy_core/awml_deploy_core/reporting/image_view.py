@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from awml_deploy_core.detections2d import Detections2D, GroundTruth2D
-from awml_deploy_core.errors import MissingDependencyError
 from awml_deploy_core.files import write_bytes
 from awml_deploy_core.images import Image
+from awml_deploy_core.packages import require_package
 from awml_deploy_core.reporting.bev_drawing import BACKGROUND, INK, fitting_size
 
 if TYPE_CHECKING:
@@ -48,13 +47,7 @@ def render_image(
     Raises:
         MissingDependencyError: matplotlib is not installed.
     """
-    if find_spec("matplotlib") is None:
-        raise MissingDependencyError(
-            "matplotlib",
-            "not installed",
-            expected="matplotlib to draw pictures",
-            hint='pip install "matplotlib>=3.7"',
-        )
+    require_package("matplotlib", "to draw pictures", "3.7")
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

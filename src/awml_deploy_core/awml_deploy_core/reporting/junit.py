@@ -26,9 +26,19 @@ def to_junit(report: Report) -> bytes:
         root.append(_suite(group, report))
     if report.error is not None:
         root.append(_error_suite(report.error, report))
+    return suites_document(root, report.seconds)
+
+
+def suites_document(root: ET.Element, seconds: float) -> bytes:
+    """Test suites as a UTF-8 XML document, with their sums.
+
+    Args:
+        root: ``testsuites`` with all suites; gets the sums.
+        seconds: What all of them took.
+    """
     for key in ("tests", "failures", "errors", "skipped"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
-    root.set("time", f"{report.seconds:.3f}")
+    root.set("time", f"{seconds:.3f}")
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"

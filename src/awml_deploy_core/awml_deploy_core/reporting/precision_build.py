@@ -23,7 +23,7 @@ from awml_deploy_core.reporting.precision_result import (
     VariantBackendRecord,
     VariantRecord,
 )
-from awml_deploy_core.reporting.records import CheckRecord
+from awml_deploy_core.reporting.verification_build import check_record
 
 SHARED = (
     "The ranges of INT8 come from the samples that are measured on: give others with precision.calibration."
@@ -63,16 +63,7 @@ def precision_record(
         reason=result.reason,
         written=None if written is None else str(written),
         notes=(SHARED,) if set(samples) & set(calibration) else (),
-        checks=tuple(
-            CheckRecord(
-                name=check.name,
-                status=check.status.value,
-                required=check.required,
-                message=check.message,
-                details=check.details,
-            )
-            for check in result.checks
-        ),
+        checks=tuple(map(check_record, result.checks)),
     )
 
 

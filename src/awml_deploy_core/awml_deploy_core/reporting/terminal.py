@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from awml_deploy_core.reporting.engines import engine_table, print_selftest
-from awml_deploy_core.reporting.evaluation_terminal import print_evaluation
+from awml_deploy_core.reporting.evaluation_terminal import print_checks, print_evaluation
 from awml_deploy_core.reporting.figures import COUNTS, count_columns
-from awml_deploy_core.reporting.markup import plain, status_text
+from awml_deploy_core.reporting.markup import plain
 from awml_deploy_core.reporting.precision_views import print_precision
-from awml_deploy_core.reporting.records import CheckRecord
 from awml_deploy_core.reporting.result import (
     AccuracyRecord,
     InferenceRecord,
@@ -102,7 +101,7 @@ def _print_replay(record: ReplayRecord, console: Console) -> None:
     console.print(latency_table((*record.latencies, *record.transport)))
     if record.accuracy is not None:
         console.print(f"accuracy: {record.accuracy.headline}", markup=False, soft_wrap=True)
-    _print_checks(record.checks, console)
+    print_checks(record.checks, console)
 
 
 def _print_accuracy(record: AccuracyRecord, console: Console) -> None:
@@ -115,7 +114,7 @@ def _print_accuracy(record: AccuracyRecord, console: Console) -> None:
         soft_wrap=True,
     )
     console.print(_accuracy_table(record))
-    _print_checks(record.checks, console)
+    print_checks(record.checks, console)
 
 
 def _accuracy_table(record: AccuracyRecord) -> RenderableType:
@@ -130,12 +129,6 @@ def _accuracy_table(record: AccuracyRecord) -> RenderableType:
     table.add_section()
     table.add_row("total", *count_columns(record.matched.total), style="bold")
     return table
-
-
-def _print_checks(checks: Sequence[CheckRecord], console: Console) -> None:
-    for check in checks:
-        text = plain(f"{check.name}: {check.message}")
-        console.print(f"  {status_text(check.status)}  {text}", soft_wrap=True)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from awml_deploy_core.artifacts import ModelBundle
 from awml_deploy_core.artifacts.manager import PYTORCH
 from awml_deploy_core.config import LoadedConfig
+from awml_deploy_core.config.evaluation_schema import DatasetSection
 from awml_deploy_core.errors import BackendUnavailableError
 from awml_deploy_core.evaluation.backend_run import NoResults, Results
 from awml_deploy_core.evaluation.orchestrator import EvaluationOrchestrator
@@ -62,7 +63,33 @@ def run_evaluation(
     """
     section = loaded.deploy.evaluation
     task = task_metric(bundle.family, section)
+    samples = open_datasets(bundle, section.datasets, section.num_samples, section.seed)
+    surroundings = _Surroundings(loaded, bundle, open_endpoint, task.name, restart)
+    orchestrator = EvaluationOrchestrator(surroundings, task, section, progress)
+    backends = [EvaluatedBackend(Endpoint.from_section(item), item.required) for item in section.backends]
+    result = orchestrator.run(backends, samples)
+    drawn: Mapping[tuple[str, int], str] = {}
+    if pictures is not None:
+        drawn = draw_evidence(result, samples, pictures, task, section)
     sources = [dataset.source for dataset in section.datasets]
+    return evaluation_record(result, task, sources, drawn, len(section.floors))
+
+
+def open_datasets(
+    bundle: ModelBundle, datasets: Sequence[DatasetSection], count: int, seed: int
+) -> KeyedSamples:
+    """Samples of data sets for the bundle's model.
+
+    Args:
+        bundle: Whose family reads them.
+        datasets: Where they are.
+        count: How many to choose of all; -1 takes them all.
+        seed: Of the choice.
+
+    Raises:
+        DatasetError, BagError: A source is missing or malformed.
+    """
+    names = source_names([dataset.source for dataset in datasets])
     opened = [
         bundle.family.open_samples(
             dataset.source,
@@ -71,18 +98,9 @@ def run_evaluation(
             num_past_sweeps=dataset.num_past_sweeps,
             class_mapping=dataset.class_mapping,
         )
-        for dataset in section.datasets
+        for dataset in datasets
     ]
-    named = list(zip(source_names(sources), opened, strict=True))
-    samples = KeyedSamples.choose(named, section.num_samples, section.seed)
-    surroundings = _Surroundings(loaded, bundle, open_endpoint, task.name, restart)
-    orchestrator = EvaluationOrchestrator(surroundings, task, section, progress)
-    backends = [EvaluatedBackend(Endpoint.from_section(item), item.required) for item in section.backends]
-    result = orchestrator.run(backends, samples)
-    drawn: Mapping[tuple[str, int], str] = {}
-    if pictures is not None:
-        drawn = draw_evidence(result, samples, pictures, task, section)
-    return evaluation_record(result, task, sources, drawn, len(section.floors))
+    return KeyedSamples.choose(list(zip(names, opened, strict=True)), count, seed)
 
 
 @dataclass(frozen=True, eq=False)

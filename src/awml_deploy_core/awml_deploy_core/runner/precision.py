@@ -10,11 +10,9 @@ from typing import Any
 from awml_deploy_core.artifacts import ModelBundle
 from awml_deploy_core.artifacts.manager import PYTORCH
 from awml_deploy_core.config import LoadedConfig
-from awml_deploy_core.config.evaluation_schema import DatasetSection
 from awml_deploy_core.config.precision_schema import VariantName
 from awml_deploy_core.errors import ArtifactError, AwmlDeployError, BackendUnavailableError, EvaluationError
 from awml_deploy_core.evaluation.results import EvaluatedBackend
-from awml_deploy_core.evaluation.samples import KeyedSamples
 from awml_deploy_core.evaluation.task import TaskMetric
 from awml_deploy_core.evaluation.tasks import task_metric
 from awml_deploy_core.export.engine_plan import load_graph
@@ -28,6 +26,7 @@ from awml_deploy_core.precision.variants import VariantMaker
 from awml_deploy_core.progress import Progress
 from awml_deploy_core.reporting.precision_build import precision_record
 from awml_deploy_core.reporting.precision_result import PrecisionRecord
+from awml_deploy_core.runner.evaluation import open_datasets
 from awml_deploy_core.runner.precision_world import (
     CalibrationSource,
     StudyWorld,
@@ -36,7 +35,6 @@ from awml_deploy_core.runner.precision_world import (
 )
 from awml_deploy_core.runtime import load_backend
 from awml_deploy_core.verification import Endpoint
-from awml_deploy_core.verification.sampling import source_names
 
 
 def run_precision_study(
@@ -77,9 +75,9 @@ def run_precision_study(
         )
     datasets = measured_on(loaded)
     calibration = section.calibration or datasets
-    samples = _samples(bundle, datasets, evaluation.num_samples, evaluation.seed)
-    shown = _samples(bundle, calibration, section.num_calibration, evaluation.seed)
-    few = _samples(bundle, calibration, section.num_sensitivity, evaluation.seed)
+    samples = open_datasets(bundle, datasets, evaluation.num_samples, evaluation.seed)
+    shown = open_datasets(bundle, calibration, section.num_calibration, evaluation.seed)
+    few = open_datasets(bundle, calibration, section.num_sensitivity, evaluation.seed)
     judged, others = _split(
         [EvaluatedBackend(Endpoint.from_section(item), item.required) for item in evaluation.backends]
     )
@@ -115,23 +113,6 @@ def run_precision_study(
         [dataset.source for dataset in calibration],
         write if chosen is not None else None,
     )
-
-
-def _samples(
-    bundle: ModelBundle, datasets: Sequence[DatasetSection], count: int, seed: int
-) -> KeyedSamples:
-    sources = [dataset.source for dataset in datasets]
-    opened = [
-        bundle.family.open_samples(
-            dataset.source,
-            dataset.limit,
-            config=bundle.config,
-            num_past_sweeps=dataset.num_past_sweeps,
-            class_mapping=dataset.class_mapping,
-        )
-        for dataset in datasets
-    ]
-    return KeyedSamples.choose(list(zip(source_names(sources), opened, strict=True)), count, seed)
 
 
 def _split(backends: Sequence[EvaluatedBackend]) -> tuple[Endpoint, list[EvaluatedBackend]]:

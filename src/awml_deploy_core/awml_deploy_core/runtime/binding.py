@@ -38,6 +38,11 @@ class Binding:
     by_index: bool
     """The graph's names differ from the spec's, so tensors were matched by position."""
 
+    def graph_names(self, spec: ComponentSpec) -> dict[str, str]:
+        """The graph's name of every input and output by the spec's."""
+        tensors = (*spec.inputs, *spec.outputs)
+        return dict(zip(_names(tensors), (*self.inputs, *self.outputs), strict=True))
+
 
 def bind(
     spec: ComponentSpec, inputs: Sequence[GraphTensor], outputs: Sequence[GraphTensor], source: object

@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 
 from awml_deploy_core.components import ComponentSpec
-from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import InferenceError
 from awml_deploy_core.runtime.binding import Binding
 from awml_deploy_core.runtime.cuda.context import CudaContext
 from awml_deploy_core.runtime.cuda.memory import DeviceSpan
-from awml_deploy_core.runtime.cuda.session import Shapes, check_input_shapes, check_spans, output_shapes
-from awml_deploy_core.runtime.onnxruntime_session import NAME, OnnxRuntimeSession, native_errors
+from awml_deploy_core.runtime.cuda.session import (
+    Shapes,
+    check_input_shapes,
+    check_spans,
+    output_shapes,
+    unbound,
+)
+from awml_deploy_core.runtime.onnxruntime_session import OnnxRuntimeSession, native_errors
 
 
 class OnnxRuntimeCudaSession(OnnxRuntimeSession):
@@ -37,22 +41,12 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         super().__init__(spec, context.device, native, binding)
         self._context = context
         self._capturable = capturable
-        self._names = dict(
-            zip(
-                (tensor.name for tensor in (*spec.inputs, *spec.outputs)),
-                (*binding.inputs, *binding.outputs),
-                strict=True,
-            )
-        )
+        self._names = binding.graph_names(spec)
         self._spans: Mapping[str, DeviceSpan] | None = None
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._io: Any | None = None
         self._run_options = _asynchronous()
         self._ready, self._done = context.create_event(), context.create_event()
-
-    @property
-    def device(self) -> DeviceSpec:
-        return self._context.device
 
     @property
     def capturable(self) -> bool:
@@ -69,7 +63,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         """As :meth:`awml_deploy_core.runtime.cuda.session.DeviceSession.set_shapes`."""
         native = self._open()
         if self._spans is None:
-            raise self._unbound()
+            raise unbound(self.spec)
         check_input_shapes(self.spec, shapes)
         given = {tensor.name: tuple(shapes[tensor.name]) for tensor in self.spec.inputs}
         outputs = output_shapes(self.spec, given)
@@ -95,7 +89,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         """As :meth:`awml_deploy_core.runtime.cuda.session.DeviceSession.enqueue`."""
         native = self._open()
         if self._io is None:
-            raise self._unbound()
+            raise unbound(self.spec)
         own = self._context.stream
         self._context.record(self._ready, stream)
         self._context.wait_event(self._ready, own)
@@ -103,9 +97,7 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         try:
             native.run_with_iobinding(self._io, self._run_options)
         except failures as error:
-            raise InferenceError(
-                f"component {self.spec.name}", f"{NAME} on {self.device} failed", got=error
-            ) from error
+            raise self._failed(error) from error
         self._context.record(self._done, own)
         self._context.wait_event(self._done, stream)
 
@@ -114,13 +106,6 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         self._io = self._spans = None
         super().close()
         self._context.close()
-
-    def _unbound(self) -> InferenceError:
-        return InferenceError(
-            f"component {self.spec.name}",
-            "its memory is not bound or its shapes are not set",
-            hint="Call bind and set_shapes first.",
-        )
 
 
 def _asynchronous() -> Any:

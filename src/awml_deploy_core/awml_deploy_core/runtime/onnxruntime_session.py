@@ -10,33 +10,18 @@ import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import InferenceError
 from awml_deploy_core.runtime.binding import Binding
-from awml_deploy_core.runtime.session import Tensors, check_inputs, check_outputs
+from awml_deploy_core.runtime.session import NativeSession, Tensors, check_inputs, check_outputs
 
 NAME = "onnxruntime"
 
 
-class OnnxRuntimeSession:
+class OnnxRuntimeSession(NativeSession[Any]):
     """One ONNX graph loaded in ONNX Runtime."""
 
     def __init__(self, spec: ComponentSpec, device: DeviceSpec, native: Any, binding: Binding) -> None:
-        self._spec = spec
-        self._device = device
-        self._native: Any | None = native
+        super().__init__(NAME, spec, device, native)
         self._binding = binding
-
-    @property
-    def spec(self) -> ComponentSpec:
-        return self._spec
-
-    @property
-    def backend(self) -> str:
-        return NAME
-
-    @property
-    def device(self) -> DeviceSpec:
-        return self._device
 
     @property
     def binding(self) -> Binding:
@@ -61,19 +46,8 @@ class OnnxRuntimeSession:
         try:
             values = native.run(list(self._binding.outputs), feed)
         except failures as error:
-            raise InferenceError(
-                f"component {self._spec.name}", f"{NAME} on {self._device} failed", got=error
-            ) from error
+            raise self._failed(error) from error
         return check_outputs(self._spec, values)
-
-    def close(self) -> None:
-        """Release the graph and its memory. Calling it twice is allowed."""
-        self._native = None
-
-    def _open(self) -> Any:
-        if self._native is None:
-            raise InferenceError(f"component {self._spec.name}", "its session is closed")
-        return self._native
 
 
 @cache

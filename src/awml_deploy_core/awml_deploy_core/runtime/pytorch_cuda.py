@@ -9,7 +9,6 @@ import numpy as np
 
 from awml_deploy_core.components import ComponentSpec, TensorSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import InferenceError
 from awml_deploy_core.runtime.cuda.memory import DeviceBuffer, DeviceSpan
 from awml_deploy_core.runtime.cuda.session import (
     Shapes,
@@ -17,8 +16,9 @@ from awml_deploy_core.runtime.cuda.session import (
     check_spans,
     largest_shape,
     output_shapes,
+    unbound,
 )
-from awml_deploy_core.runtime.pytorch_session import MODULE_ERRORS, NAME, PytorchSession, scoped_settings
+from awml_deploy_core.runtime.pytorch_session import MODULE_ERRORS, PytorchSession, scoped_settings
 from awml_deploy_core.runtime.session import SessionOptions
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class PytorchCudaSession(PytorchSession):
         """As :meth:`awml_deploy_core.runtime.cuda.session.DeviceSession.set_shapes`."""
         self._open()
         if self._spans is None:
-            raise self._unbound()
+            raise unbound(self.spec)
         check_input_shapes(self.spec, shapes)
         given = {tensor.name: tuple(shapes[tensor.name]) for tensor in self.spec.inputs}
         outputs = output_shapes(self.spec, given)
@@ -77,7 +77,7 @@ class PytorchCudaSession(PytorchSession):
 
         module = self._open()
         if not self._outputs:
-            raise self._unbound()
+            raise unbound(self.spec)
         if self._pool is None:
             self._pool = torch.cuda.MemPool()
         native = self._streams.get(stream)
@@ -98,9 +98,7 @@ class PytorchCudaSession(PytorchSession):
                         raise ValueError(f"output {list(value.shape)}, expected {list(target.shape)}")
                     target.copy_(value)
         except MODULE_ERRORS as error:
-            raise InferenceError(
-                f"component {self.spec.name}", f"{NAME} on {self.device} failed", got=error
-            ) from error
+            raise self._failed(error) from error
 
     def close(self) -> None:
         """Release the module and the memory of its pool. Calling it twice is allowed."""
@@ -114,13 +112,6 @@ class PytorchCudaSession(PytorchSession):
 
         buffer = DeviceBuffer(span.address, span.size, largest_shape(spec), np.dtype(spec.dtype))
         return torch.as_tensor(buffer, device=str(self.device))
-
-    def _unbound(self) -> InferenceError:
-        return InferenceError(
-            f"component {self.spec.name}",
-            "its memory is not bound or its shapes are not set",
-            hint="Call bind and set_shapes first.",
-        )
 
 
 def _front(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:

@@ -11,8 +11,13 @@ import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import InferenceError
-from awml_deploy_core.runtime.session import SessionOptions, Tensors, check_inputs, check_outputs
+from awml_deploy_core.runtime.session import (
+    NativeSession,
+    SessionOptions,
+    Tensors,
+    check_inputs,
+    check_outputs,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -31,28 +36,14 @@ MODULE_ERRORS = (
 """What a module's ``forward`` raises when it fails."""
 
 
-class PytorchSession:
+class PytorchSession(NativeSession["torch.nn.Module"]):
     """One module in eval mode on one device."""
 
     def __init__(
         self, spec: ComponentSpec, device: DeviceSpec, module: torch.nn.Module, options: SessionOptions
     ) -> None:
-        self._spec = spec
-        self._device = device
-        self._module: torch.nn.Module | None = module
+        super().__init__(NAME, spec, device, module)
         self._options = options
-
-    @property
-    def spec(self) -> ComponentSpec:
-        return self._spec
-
-    @property
-    def backend(self) -> str:
-        return NAME
-
-    @property
-    def device(self) -> DeviceSpec:
-        return self._device
 
     def run(self, inputs: Tensors) -> dict[str, npt.NDArray[Any]]:
         """Run the module on host arrays keyed by the spec's tensor names.
@@ -74,19 +65,8 @@ class PytorchSession:
                 values = [result] if isinstance(result, torch.Tensor) else list(result)
                 arrays = [np.array(value.cpu().numpy()) for value in values]
         except MODULE_ERRORS as error:
-            raise InferenceError(
-                f"component {self._spec.name}", f"{NAME} on {self._device} failed", got=error
-            ) from error
+            raise self._failed(error) from error
         return check_outputs(self._spec, arrays)
-
-    def close(self) -> None:
-        """Release the module. Calling it twice is allowed."""
-        self._module = None
-
-    def _open(self) -> torch.nn.Module:
-        if self._module is None:
-            raise InferenceError(f"component {self._spec.name}", "its session is closed")
-        return self._module
 
     def _to_device(self, value: npt.NDArray[Any], dtype: str) -> torch.Tensor:
         import torch

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from importlib.metadata import entry_points
 
 from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.errors import BackendUnavailableError, ConfigError
+from awml_deploy_core.packages import load_plugin, plugin_names
 from awml_deploy_core.runtime.session import Backend, Session, SessionOptions, SessionSource
 
 GROUP = "awml_deploy.backends"
@@ -15,7 +15,7 @@ GROUP = "awml_deploy.backends"
 
 def available_backends() -> tuple[str, ...]:
     """Names of the installed backends; whether one can run here says its ``availability``."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return plugin_names(GROUP)
 
 
 def load_backend(name: str) -> Backend:
@@ -25,26 +25,8 @@ def load_backend(name: str) -> Backend:
         ConfigError: No installed package provides it.
         BackendUnavailableError: Its plugin cannot be imported.
     """
-    for point in entry_points(group=GROUP):
-        if point.name != name:
-            continue
-        try:
-            backend: Backend = point.load()()
-        except (ImportError, AttributeError) as error:
-            raise BackendUnavailableError(
-                f"backend {name}",
-                "its plugin cannot be loaded",
-                got=error,
-                hint=f"Reinstall the package that provides {point.value}.",
-            ) from error
-        return backend
-    raise ConfigError(
-        "backend",
-        "unknown backend",
-        got=repr(name),
-        expected=" or ".join(available_backends()) or "an installed backend",
-        hint=f"Install the package that provides it (entry-point group {GROUP}).",
-    )
+    backend: Backend = load_plugin(GROUP, name, "backend", "backend", BackendUnavailableError)
+    return backend
 
 
 def open_sessions(

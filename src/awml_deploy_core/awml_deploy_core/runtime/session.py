@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 Tensors = Mapping[str, npt.NDArray[Any]]
+Native = TypeVar("Native")
 
 
 class Session(Protocol):
@@ -47,6 +48,49 @@ class Session(Protocol):
     def close(self) -> None:
         """Release everything. Calling it twice is allowed."""
         ...
+
+
+class NativeSession(Generic[Native]):
+    """What every session has that runs something its backend loaded: a base of implementations.
+
+    Args:
+        backend: Its name.
+        spec: What the component computes.
+        device: Where it runs.
+        native: What the backend loaded.
+    """
+
+    def __init__(self, backend: str, spec: ComponentSpec, device: DeviceSpec, native: Native) -> None:
+        self._backend = backend
+        self._spec = spec
+        self._device = device
+        self._native: Native | None = native
+
+    @property
+    def spec(self) -> ComponentSpec:
+        return self._spec
+
+    @property
+    def backend(self) -> str:
+        return self._backend
+
+    @property
+    def device(self) -> DeviceSpec:
+        return self._device
+
+    def close(self) -> None:
+        """Release what the backend loaded. Calling it twice is allowed."""
+        self._native = None
+
+    def _open(self) -> Native:
+        if self._native is None:
+            raise InferenceError(f"component {self._spec.name}", "its session is closed")
+        return self._native
+
+    def _failed(self, error: Exception) -> InferenceError:
+        return InferenceError(
+            f"component {self._spec.name}", f"{self._backend} on {self._device} failed", got=error
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
 
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import LazySamples, Sample
 
 
 def source_names(sources: Sequence[str]) -> list[str]:
@@ -21,7 +20,7 @@ def source_names(sources: Sequence[str]) -> list[str]:
     return [name if short.count(name) == 1 else full for name, full in zip(short, sources, strict=True)]
 
 
-class ChosenSamples(Sequence[Sample]):
+class ChosenSamples(LazySamples):
     """Samples of several sources as one lazy sequence, all or a repeatable random choice.
 
     Args:
@@ -42,14 +41,7 @@ class ChosenSamples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        """Load one sample; a slice loads several."""
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def _load(self, index: int) -> Sample:
         source, position = self._places[index]
         name, samples = self._sources[source]
         sample = samples[position]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from awml_deploy_core import packages
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ArtifactError, MissingDependencyError
 from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.points import PointColumns
-from awml_deploy_core.reporting import bev
 from awml_deploy_core.reporting.bev import BevView, box_corners, render_bev, write_bev
 from awml_deploy_core.reporting.bev_ground_truth import GroundTruthLayer
 
@@ -182,6 +182,6 @@ def test_missing_matplotlib_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> Any:
         return None if name == "matplotlib" else importlib.util.find_spec(name)
 
-    monkeypatch.setattr(bev, "find_spec", absent)
+    monkeypatch.setattr(packages, "find_spec", absent)
     with pytest.raises(MissingDependencyError, match="pip install"):
         render_bev(cloud(), Detections.empty(CLASSES))

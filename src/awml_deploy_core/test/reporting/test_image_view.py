@@ -5,10 +5,10 @@ import io
 import numpy as np
 import pytest
 
+from awml_deploy_core import packages
 from awml_deploy_core.detections2d import Detections2D, GroundTruth2D
 from awml_deploy_core.errors import MissingDependencyError
 from awml_deploy_core.images import Image
-from awml_deploy_core.reporting import image_view
 from awml_deploy_core.reporting.image_view import render_image
 
 pytest.importorskip("matplotlib")
@@ -52,6 +52,6 @@ def test_what_is_compared_is_drawn_too() -> None:
 
 
 def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_view, "find_spec", lambda name: None)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install"):
         render_image(IMAGE, BOXES)

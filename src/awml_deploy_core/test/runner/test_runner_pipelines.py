@@ -18,7 +18,7 @@ VEHICLE_PATH = """
 import sys
 sys.path.insert(0, {helpers!r})
 from importlib.metadata import entry_points as installed
-import awml_deploy_core.family as family
+from awml_deploy_core import family, packages
 from toy_family import ToyFamily
 
 class Toy:
@@ -26,7 +26,7 @@ class Toy:
     def load(self):
         return ToyFamily
 
-family.entry_points = lambda *, group: [Toy()] if group == family.GROUP else installed(group=group)
+packages.entry_points = lambda *, group: [Toy()] if group == family.GROUP else installed(group=group)
 from awml_deploy_core.runner import open_pipeline
 
 samples = ToyFamily().open_samples({clouds!r})

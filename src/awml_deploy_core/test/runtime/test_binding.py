@@ -58,6 +58,7 @@ def test_other_names_bind_by_index() -> None:
     binding = bind(SPEC, *graph(SPEC, ["input.1"], ["594", "598", "602"]), "head.onnx")
     assert (binding.inputs, binding.outputs) == (("input.1",), ("594", "598", "602"))
     assert binding.by_index
+    assert binding.graph_names(SPEC) == {"canvas": "input.1", "reg": "594", "rot": "598", "height": "602"}
 
 
 def test_partly_other_names_bind_by_index_if_the_known_ones_are_in_place() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from awml_deploy_core import packages
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.device import CPU
 from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, ConfigError
@@ -14,7 +15,6 @@ from awml_deploy_core.runtime import (
     available_backends,
     load_backend,
     open_sessions,
-    registry,
 )
 
 
@@ -78,13 +78,13 @@ def test_an_unknown_backend_lists_the_installed_ones() -> None:
 
 @pytest.mark.parametrize("error", [ImportError("no libfoo"), AttributeError("no Backend")])
 def test_a_broken_plugin_is_a_typed_error(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(registry, "entry_points", lambda group: [FakePoint("broken", error)])
+    monkeypatch.setattr(packages, "entry_points", lambda group: [FakePoint("broken", error)])
     with pytest.raises(BackendUnavailableError, match="some_package:Backend"):
         load_backend("broken")
 
 
 def test_sessions_are_opened_in_order_and_keyed_by_component(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "entry_points", lambda group: [FakePoint("fake")])
+    monkeypatch.setattr(packages, "entry_points", lambda group: [FakePoint("fake")])
     sessions = open_sessions([source("a"), source("b")], "fake", CPU)
     assert list(sessions) == ["a", "b"]
 

@@ -22,6 +22,7 @@ from awml_deploy_core.evaluation import (
     EvaluatedFrame,
     evaluate_detections,
 )
+from awml_deploy_core.evaluation.detection3d_tables import headline, metric_tables
 from awml_deploy_core.evaluation.metrics import MetricRecord
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import sha256_file, write_text
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--frames and --min-points take at least 1, --past-sweeps at least 0")
     from rich.console import Console
 
-    from awml_deploy_core.reporting.detection_metrics import print_detection_metrics
+    from awml_deploy_core.reporting.evaluation_terminal import print_line, print_table
 
     settings = DetectionMetricSettings(max_distance=CLASS_RANGES, min_points=options.min_points)
     try:
@@ -137,7 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.BAD_INPUT
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    print_detection_metrics(result.metrics, Console())
+    console = Console()
+    for table in metric_tables(result.metrics):
+        print_table(table, console)
+    print_line(headline(result.metrics), console)
     return ExitCode.PASSED
 
 

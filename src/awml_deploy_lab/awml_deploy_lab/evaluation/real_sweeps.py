@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from awml_deploy_core.errors import AwmlDeployError, EvaluationError
+from awml_deploy_core.evaluation.task import Cell, MetricTable
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import atomic_write, io_errors, sha256_file
 from awml_deploy_core.points import PointCloudFrame
@@ -148,46 +149,47 @@ def write_pictures(result: RealResult, folder: Path) -> None:
 
 def print_result(result: RealResult, console: Console) -> None:
     """Two tables: what is found, within 2 m where the head says nothing else, and how well it fits."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from awml_deploy_core.reporting.evaluation_terminal import print_line, print_table
 
-    from awml_deploy_core.reporting.detection_metrics import print_whole
-
-    style: dict[str, Any] = {"box": SIMPLE_HEAD, "pad_edge": False, "padding": (0, 1, 0, 0)}
-    table = Table(
-        *("class", "score", "labels", "recall\n1.5 m", "recall\n2 m", "as any\nclass"),
-        *(f"{low:g}-{high:g} m" for low, high in RANGES),
-        *("false", "of other\nclass", "precision"),
-        **style,
-    )
-    errors = Table(
-        *("class", "score", "found", "heading\n<45 deg", "modulo\n180 deg"),
-        *("length\nm", "width\nm", "height\nm", "away\nm", "up\nm"),
-        **style,
-    )
+    found: list[tuple[Cell, ...]] = []
+    errors: list[tuple[Cell, ...]] = []
     pairs: dict[tuple[str, str, float], list[Figures]] = {}
     for entry in result.figures:
         pairs.setdefault((entry.dataset, entry.class_name, entry.min_score), []).append(entry)
     for (dataset, name, score), entries in pairs.items():
         wide, close = entries[-1], entries[0]
-        table.add_row(
-            *(f"{dataset} {name}", f"{score:g}", str(wide.labelled), _figure(close.recall)),
-            *(_figure(wide.recall), f"{wide.found_as_any_class}"),
-            *(f"{f}/{n}" for f, n in zip(wide.found_by_range, wide.labelled_by_range, strict=True)),
-            *(str(wide.false_positives), str(wide.on_another_class), _figure(wide.precision)),
+        first = (f"{dataset} {name}", f"{score:g}")
+        found.append(
+            (
+                *(*first, wide.labelled, _figure(close.recall)),
+                *(_figure(wide.recall), wide.found_as_any_class),
+                *(f"{f}/{n}" for f, n in zip(wide.found_by_range, wide.labelled_by_range, strict=True)),
+                *(wide.false_positives, wide.on_another_class, _figure(wide.precision)),
+            )
         )
         if wide.errors is not None:
             fit = wide.errors
-            errors.add_row(
-                *(f"{dataset} {name}", f"{score:g}", str(fit.count)),
-                *(f"{share:.2f}" for share in (fit.heading, fit.heading_modulo_pi)),
-                *(f"{value:+.2f}" for value in (*fit.size, fit.away, fit.up)),
+            errors.append(
+                (
+                    *(*first, fit.count),
+                    *(f"{share:.2f}" for share in (fit.heading, fit.heading_modulo_pi)),
+                    *(f"{value:+.2f}" for value in (*fit.size, fit.away, fit.up)),
+                )
             )
-    print_whole(table, console)
-    console.print("of what is found within 2 m: shares of headings, medians of detection minus label")
-    print_whole(errors, console)
+    columns = (
+        *("class", "score", "labels", "recall\n1.5 m", "recall\n2 m", "as any\nclass"),
+        *(f"{low:g}-{high:g} m" for low, high in RANGES),
+        *("false", "of other\nclass", "precision"),
+    )
+    print_table(MetricTable(title="found", columns=columns, rows=tuple(found)), console)
+    columns = (
+        *("class", "score", "found", "heading\n<45 deg", "modulo\n180 deg"),
+        *("length\nm", "width\nm", "height\nm", "away\nm", "up\nm"),
+    )
+    title = "of what is found within 2 m: shares of headings, medians of detection minus label"
+    print_table(MetricTable(title=title, columns=columns, rows=tuple(errors)), console)
     left_out = ", ".join(f"{kind} {count}" for kind, count in _left_out(result.findings).items())
-    console.print(f"left out, of no class: {left_out or 'none'}", markup=False)
+    print_line(f"left out, of no class: {left_out or 'none'}", console)
 
 
 def _left_out(findings: Sequence[Finding]) -> Counter[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,23 +44,21 @@ def _other_scenes(seed: int) -> Change:
 
 def _sparse(deployment: Deployment) -> None:
     """A tenth of the points of each cloud."""
-    source = sorted((deployment.sound / "clouds").iterdir())
-    folder = deployment.folder / "clouds"
-    folder.unlink()
-    folder.mkdir()
-    for path in source:
-        np.save(folder / path.name, np.load(path)[::10])
+    _change_clouds(deployment, lambda points: points[::10])
 
 
 def _shuffled(deployment: Deployment) -> None:
     """The points of each cloud in another order."""
-    rng = np.random.default_rng(0)
+    _change_clouds(deployment, np.random.default_rng(0).permutation)
+
+
+def _change_clouds(deployment: Deployment, change: Callable[[Array], Array]) -> None:
     source = sorted((deployment.sound / "clouds").iterdir())
     folder = deployment.folder / "clouds"
     folder.unlink()
     folder.mkdir()
     for path in source:
-        np.save(folder / path.name, rng.permutation(np.load(path)))
+        np.save(folder / path.name, change(np.load(path)))
 
 
 def _optimisation(level: str) -> Change:

@@ -10,12 +10,12 @@ import argparse
 import io
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
-from awml_deploy_core.errors import ArtifactError, AwmlDeployError, MissingDependencyError
+from awml_deploy_core.errors import ArtifactError, AwmlDeployError
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import write_bytes
+from awml_deploy_core.packages import require_package
 from awml_deploy_lab.training.losses import LOSS_TERMS
 from awml_deploy_lab.training.outputs import METRICS, read_metrics
 
@@ -30,13 +30,7 @@ def write_curve(folder: Path) -> Path:
         ArtifactError: There are no measurements, or a file cannot be read or written.
         MissingDependencyError: matplotlib is not installed.
     """
-    if find_spec("matplotlib") is None:
-        raise MissingDependencyError(
-            "matplotlib",
-            "not installed",
-            expected="matplotlib to draw pictures",
-            hint='pip install "matplotlib>=3.7"',
-        )
+    require_package("matplotlib", "to draw pictures", "3.7")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

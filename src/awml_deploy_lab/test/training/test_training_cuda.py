@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from batch_boxes import infer_batch
 from training_scenes import TINY_CONFIG, random_batch, tiny_recipe
 
 from awml_deploy_lab.training.augment import Augmentation, apply_changes, draw_changes
-from awml_deploy_lab.training.predict import infer_batch
 from awml_deploy_lab.training.targets import TargetMaker
 from awml_deploy_lab.training.trainer import Trainer
 from awml_deploy_lab.training.voxelize import BatchVoxelizer

@@ -6,13 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from batch_boxes import infer_batch
 from training_scenes import RandomScenes, random_batch, tiny_recipe
 
 from awml_deploy_core.errors import CheckpointError, ConfigError
 from awml_deploy_lab.training import outputs
 from awml_deploy_lab.training import train as command
 from awml_deploy_lab.training.curve import main as curve_main
-from awml_deploy_lab.training.predict import infer_batch
 from awml_deploy_lab.training.recipe import RECIPES, find_recipe
 from awml_deploy_lab.training.trainer import MEASURES, Trainer, one_cycle
 from awml_extractors.centerpoint.checkpoint import load_checkpoint

@@ -52,8 +52,6 @@ class BudgetState:
     """All limits of a budget."""
 
     items: tuple[ItemState, ...] = ()
-    last_frame_late: bool = False
-    """Whether the last frame was above any limit."""
 
     @property
     def level(self) -> Level:
@@ -117,8 +115,7 @@ class BudgetJudge:
             self._judged(state, time_ns, items[state.name]) if state.name in items else state
             for state in self.state.items
         )
-        late = any(items.get(state.name, 0.0) > state.limit_ms for state in states)
-        self.state = BudgetState(states, late)
+        self.state = BudgetState(states)
         return self.state
 
     def _judged(self, state: ItemState, time_ns: int, milliseconds: float) -> ItemState:

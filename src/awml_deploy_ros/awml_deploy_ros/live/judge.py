@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from awml_deploy_core.reporting.build import latency_records
 from awml_deploy_core.reporting.result import ReplayRecord
 from awml_deploy_core.reporting.verification_build import check_record
-from awml_deploy_core.verification import CheckResult, Status, Verdict
+from awml_deploy_core.verification import Verdict
+from awml_deploy_ros.accounting import accounting_checks
 from awml_deploy_ros.bag_clouds import CloudTopic
 from awml_deploy_ros.live.recording import Recording
 from awml_deploy_ros.live.run import LiveOutcome, LiveSettings
@@ -22,13 +23,18 @@ def replay_record(
     recording: Recording,
     pictures: Sequence[Path] = (),
 ) -> ReplayRecord:
-    """The record of a live run, judged.
-
-    Dropped clouds do not fail the run, as long as the node said why; clouds without a known fate,
-    frames missing from the recording and a node that did not end cleanly do.
-    """
+    """The record of a live run, judged by :func:`~awml_deploy_ros.accounting.accounting_checks`."""
     frames, counters = recording.frames, recording.counters
-    checks = tuple(_checks(source, settings, outcome, recording))
+    checks = tuple(
+        accounting_checks(
+            expected=source.count * settings.loops,
+            sent=outcome.sent,
+            accounted=counters.accounted,
+            dropped=counters.dropped,
+            recorded=len(frames),
+            node_exit_code=outcome.node_exit_code,
+        )
+    )
     counts: Counter[str] = Counter()
     for frame in frames:
         counts.update(frame.detections.count_by_class())
@@ -59,33 +65,3 @@ def replay_record(
         status=Verdict(checks).status.value,
         checks=tuple(check_record(check) for check in checks),
     )
-
-
-def _checks(
-    source: CloudTopic, settings: LiveSettings, outcome: LiveOutcome, recording: Recording
-) -> Iterator[CheckResult]:
-    counters, frames = recording.counters, recording.frames
-    expected = source.count * settings.loops
-    yield _check("whole bag played", outcome.sent == expected, f"{outcome.sent} of {expected} clouds sent")
-    yield _check(
-        "every cloud accounted for",
-        counters.accounted == outcome.sent,
-        f"{outcome.sent} sent, {counters.processed} processed, "
-        f"{counters.accounted - counters.processed} dropped with a reason, "
-        f"{outcome.sent - counters.accounted} without",
-    )
-    yield _check("clouds processed", counters.processed > 0, f"{counters.processed} processed")
-    yield _check(
-        "every frame recorded",
-        len(frames) == counters.processed,
-        f"{len(frames)} frames in the recording of {counters.processed} processed",
-    )
-    yield _check(
-        "node ended cleanly",
-        outcome.node_exit_code == 0,
-        f"the node's exit code is {outcome.node_exit_code}",
-    )
-
-
-def _check(name: str, passed: bool, message: str) -> CheckResult:
-    return CheckResult(name, Status.PASSED if passed else Status.FAILED, message)

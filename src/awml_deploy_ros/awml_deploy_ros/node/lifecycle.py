@@ -41,6 +41,16 @@ class GuardedLifecycleNode(LifecycleNode):  # type: ignore[misc]
     def _finalize(self) -> None:
         raise NotImplementedError
 
+    def destroy_node(self) -> None:
+        """Destroy the node, so that it leaves the graph now. Calling it twice is allowed.
+
+        rclpy frees the state machine, which keeps the node and its services alive, with its Python object
+        only. Until the collector finds that, others see the node and ask its services in vain.
+        """
+        super().destroy_node()
+        if (machine := vars(self).pop("_state_machine", None)) is not None:
+            machine.destroy_when_not_in_use()
+
     def start(self) -> None:
         """Configure and activate where the parameter ``autostart`` says so."""
         if not self.get_parameter("autostart").value:

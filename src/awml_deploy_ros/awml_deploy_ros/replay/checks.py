@@ -6,42 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from awml_deploy_core.verification import CheckResult, Status
+from awml_deploy_ros.accounting import accounting_checks
 from awml_deploy_ros.budget import BudgetState, judge_frames, read_budget
 from awml_deploy_ros.health import Level
 from awml_deploy_ros.replay.frames import ReplayedBag
 
-PLAYED = "whole bag played"
-ACCOUNTED = "every cloud accounted for"
-SOME_PROCESSED = "clouds processed"
-RECORDED = "every frame recorded"
-ENDED = "node ended cleanly"
 BUDGET = "latency budget"
 
 
-def accounting_checks(run: ReplayedBag) -> Iterator[CheckResult]:
-    """What came in, what came out, and why the rest did not.
-
-    Dropped clouds do not fail the run as long as there is a reason; clouds without a known fate,
-    frames missing from the recording and a node that did not end cleanly do.
-    """
-    sent, processed, dropped = len(run.clouds), len(run.processed), sum(run.dropped.values())
-    verb = "sent" if run.mode == "live" else "read"
-    yield _check(PLAYED, sent == run.source.count, f"{sent} of {run.source.count} clouds {verb}")
-    reasons = ", ".join(f"{reason} {count}" for reason, count in run.dropped.items()) or "none"
-    yield _check(
-        ACCOUNTED,
-        run.accounted == sent,
-        f"{sent} {verb}, {run.accounted - dropped} processed, dropped with a reason: {reasons}, "
-        f"{sent - run.accounted} without",
+def fate_checks(run: ReplayedBag) -> Iterator[CheckResult]:
+    """Whether the fate of every cloud is known and allowed."""
+    return accounting_checks(
+        expected=run.source.count,
+        sent=len(run.clouds),
+        accounted=run.accounted,
+        dropped=run.dropped,
+        recorded=len(run.processed),
+        node_exit_code=run.node_exit_code,
+        verb="sent" if run.mode == "live" else "read",
     )
-    yield _check(SOME_PROCESSED, processed > 0, f"{processed} processed")
-    yield _check(
-        RECORDED,
-        processed == run.accounted - dropped,
-        f"{processed} frames in the recording of {run.accounted - dropped} processed",
-    )
-    if run.node_exit_code is not None:
-        yield _check(ENDED, run.node_exit_code == 0, f"the node's exit code is {run.node_exit_code}")
 
 
 def budget_check(run: ReplayedBag, file: Path | None) -> CheckResult:
@@ -113,7 +96,3 @@ def _budget_message(state: BudgetState) -> str:
     if missing := state.not_measured:
         text += f"; not measured: {', '.join(missing)}"
     return text
-
-
-def _check(name: str, passed: bool, message: str) -> CheckResult:
-    return CheckResult(name, Status.PASSED if passed else Status.FAILED, message)

@@ -92,8 +92,3 @@ class LocalExecutor:
                 # It was not killed: it would end so again.
                 break
         return JobEnd(request, problem)
-
-
-def default_workers() -> int:
-    """Half of the processors: a model uses more than one."""
-    return max(1, (os.cpu_count() or 2) // 2)

@@ -26,7 +26,7 @@ from awml_deploy_ros.replay.accuracy import (
     score,
 )
 from awml_deploy_ros.replay.box_diff import compare_replays
-from awml_deploy_ros.replay.checks import accounting_checks, budget_check
+from awml_deploy_ros.replay.checks import budget_check, fate_checks
 from awml_deploy_ros.replay.find_rate import RateSearch, find_rate
 from awml_deploy_ros.replay.frame_file import FRAMES, StoredFrames, read_frames, stored, write_frames
 from awml_deploy_ros.replay.frames import CloudFate, ReplayedBag
@@ -202,7 +202,7 @@ def _checks(
     inputs: _Inputs, run: ReplayedBag, scored: Scored | None, model: str, progress: Progress
 ) -> Iterator[CheckResult]:
     request = inputs.request
-    yield from accounting_checks(run)
+    yield from fate_checks(run)
     yield budget_check(run, None if request.budget is None else Path(request.budget))
     reference = None if request.reference is None else parse_endpoint(request.reference)
     settings = RecheckSettings(request.recheck, reference, request.checkpoint or "")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
-from awml_deploy_core.errors import MissingDependencyError, ProcessError
+from awml_deploy_core.errors import ProcessError
+from awml_deploy_core.packages import require_package
 from awml_deploy_ros.replay.execute import execute
 from awml_deploy_ros.replay.executors import MAX_ATTEMPTS, JobEnd, OnEnd
 from awml_deploy_ros.replay.request import ReplayRequest
@@ -24,10 +24,7 @@ def require_ray() -> Any:
     Raises:
         MissingDependencyError: It is not installed.
     """
-    if find_spec("ray") is None:
-        raise MissingDependencyError(
-            "ray", "not installed", expected="ray for --executor ray", hint="pip install 'ray>=2.9'"
-        )
+    require_package("ray", "for --executor ray", "2.9")
     # Nothing of a vehicle's data leaves the machine unasked.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray

@@ -12,9 +12,10 @@ from typing import Any
 
 from awml_deploy_core.exit_codes import ExitCode
 from awml_deploy_core.files import write_bytes, write_text
-from awml_deploy_core.reporting import Report, to_junit
+from awml_deploy_core.reporting import Report
 from awml_deploy_core.reporting.checks import check_state
 from awml_deploy_core.reporting.html_parts import badge, html_table, page, paragraph, section, text
+from awml_deploy_core.reporting.junit import suites_document, to_junit
 from awml_deploy_ros.replay.batch import BagResult
 from awml_deploy_ros.replay.execute import PAGE
 
@@ -142,9 +143,4 @@ def _junit(results: Sequence[BagResult]) -> bytes:
         for suite in ET.fromstring(to_junit(result.report)):
             suite.set("name", f"{result.request.folder.name}: {suite.get('name')}")
             root.append(suite)
-    for key in ("tests", "failures", "errors", "skipped"):
-        root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
-    root.set("time", f"{sum(result.report.seconds for result in results):.3f}")
-    ET.indent(root)
-    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return content + b"\n"
+    return suites_document(root, sum(result.report.seconds for result in results))

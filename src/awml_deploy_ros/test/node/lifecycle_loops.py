@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +18,15 @@ import numpy as np
 import rclpy
 from clouds import cloud_of
 from fakes import FakeModels
+from footprint import figures
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from awml_deploy_ros.centerpoint_node import CenterPointNode
 from awml_deploy_ros.domains import reserve_domain_id
-from awml_deploy_ros.node.host_state import process_figures
 from awml_deploy_ros.process import FatalErrors
 
 POINTS = np.ones((1000, 4), np.float32)
-
-
-def shared_memory_files() -> int:
-    """Files in /dev/shm that this process has mapped."""
-    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
-    return len({line.split()[-1] for line in lines if "/dev/shm/" in line})
-
-
-def figures() -> dict[str, int]:
-    return {**process_figures(), "python_threads": threading.active_count(), "shm": shared_memory_files()}
 
 
 def loops(number: int, folder: Path, every: int = 10) -> list[dict[str, int]]:

@@ -22,7 +22,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import Trigger
 
 from awml_deploy_ros.bag_clouds import CloudTopic
-from awml_deploy_ros.diagnostic_keys import BUDGET_KEYS, PROCESSING_KEYS, SNIPPET_KEYS
+from awml_deploy_ros.counters import CLOUDS
+from awml_deploy_ros.diagnostic_keys import BUDGET_KEYS, SNIPPET_KEYS, processing_keys
 from awml_deploy_ros.node.executors import group_served
 from awml_deploy_ros.parameters import BY_NAME, CLASS_SCORES_PREFIX
 
@@ -91,7 +92,7 @@ def test_frames_over_budget_are_said_in_record_and_diagnostics_and_kept(tmp_path
         assert set(found) - {"level"} == set(SNIPPET_KEYS)
         # Those that followed came too soon after it.
         assert wait_until(lambda: int(status(diagnostics[-1], "snippets")["not_written"]) >= 1)
-        assert set(status(diagnostics[-1], "processing")) - {"level"} == set(PROCESSING_KEYS)
+        assert set(status(diagnostics[-1], "processing")) - {"level"} == set(processing_keys(CLOUDS))
         h.models.state.infer_s = 0.0
         assert h.fatal.error is None
     (snippet,) = folder.iterdir()

@@ -86,7 +86,7 @@ def _vision() -> list[type]:
     ]
 
 
-_PACKAGES = {"autoware_perception_msgs": _autoware, "vision_msgs": _vision}
+PACKAGES = {"autoware_perception_msgs": _autoware, "vision_msgs": _vision}
 
 
 def provide(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def provide(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if package in sys.modules or find_spec(package) is not None:
         return
     parent, module = ModuleType(package), ModuleType(f"{package}.msg")
-    for message in _PACKAGES[package]():
+    for message in PACKAGES[package]():
         setattr(module, message.__name__, message)
     monkeypatch.setitem(sys.modules, package, parent)
     monkeypatch.setitem(sys.modules, f"{package}.msg", module)

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from awml_deploy_core.detections import Detections
+from awml_deploy_core.detections2d import Detections2D
 
 CLASSES = ("CAR", "PEDESTRIAN", "traffic_cone")
 _COORDINATE = st.floats(-300, 300, width=32)
@@ -40,6 +41,31 @@ def _detections(boxes: list, has_velocity: bool) -> Detections:
 
 
 detections = st.builds(_detections, st.lists(_BOX, max_size=6), st.booleans())
+
+_PIXEL = st.floats(-100, 4000, width=32)
+_BOX2D = st.tuples(
+    _PIXEL,
+    _PIXEL,
+    st.floats(0, 2000, width=32),
+    st.floats(0, 2000, width=32),
+    st.floats(0, 1, width=32),
+    st.integers(0, len(CLASSES) - 1),
+)
+
+
+def _detections2d(boxes: list) -> Detections2D:
+    if not boxes:
+        return Detections2D.empty(CLASSES)
+    left, top, width, height, scores, labels = (np.array(column) for column in zip(*boxes, strict=True))
+    return Detections2D(
+        np.stack([left, top, left + width, top + height], axis=1).astype(np.float32),
+        scores.astype(np.float32),
+        labels.astype(np.int32),
+        CLASSES,
+    )
+
+
+detections2d = st.builds(_detections2d, st.lists(_BOX2D, max_size=6))
 
 
 def same_angle(a: float, b: float) -> bool:

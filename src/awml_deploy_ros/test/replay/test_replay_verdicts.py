@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replay_bags import MS, PERIOD_MS, START_MS, boxes, cloud, replayed_bag
+from replay_bags import CLASSES, MS, PERIOD_MS, START_MS, boxes, cloud, replayed_bag
 
 from awml_deploy_core.errors import DatasetError
 from awml_deploy_core.evaluation import DetectionMetricSettings
 from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.verification import CheckResult, Status
-from awml_deploy_ros.replay import accuracy
+from awml_deploy_ros.replay import accuracy, score_lines
 from awml_deploy_ros.replay.accuracy import AccuracySettings, Scored, accuracy_checks, ground_truth_file
-from awml_deploy_ros.replay.checks import accounting_checks, budget_check
+from awml_deploy_ros.replay.checks import budget_check, fate_checks
 from awml_deploy_ros.replay.find_rate import find_rate
+from awml_deploy_ros.replay.frames import UNEXPLAINED
 from awml_deploy_ros.replay.score_lines import write_score_lines
 
 
@@ -28,7 +29,7 @@ def statuses(checks) -> dict[str, Status]:
 
 def test_drops_with_a_reason_are_accounted_for() -> None:
     run = replayed_bag(cloud(0, boxes((5, 1))), cloud(1, None))
-    assert set(statuses(accounting_checks(run)).values()) == {Status.PASSED}
+    assert set(statuses(fate_checks(run)).values()) == {Status.PASSED}
 
 
 @pytest.mark.parametrize(
@@ -41,12 +42,12 @@ def test_drops_with_a_reason_are_accounted_for() -> None:
 )
 def test_what_is_unexplained_fails(changes, failed) -> None:
     run = replayed_bag(cloud(0, boxes((5, 1))), cloud(1, boxes((5, 1))), **changes)
-    found = statuses(accounting_checks(run))
+    found = statuses(fate_checks(run))
     assert {name for name, status in found.items() if status is Status.FAILED} == failed
 
 
 def test_a_bag_without_any_frame_fails() -> None:
-    assert Status.FAILED in statuses(accounting_checks(replayed_bag(cloud(0, None)))).values()
+    assert Status.FAILED in statuses(fate_checks(replayed_bag(cloud(0, None)))).values()
 
 
 @pytest.mark.parametrize(("limit_ms", "status"), [(30.0, Status.PASSED), (24.0, Status.FAILED)])
@@ -129,20 +130,29 @@ def test_result_lines_are_those_of_the_log_replayer(tmp_path: Path) -> None:
     checks = [CheckResult("every cloud accounted for", Status.FAILED, "1 without")]
     condition, header, *frames, last = lines_of(tmp_path, run, checks, scored_of(run, truths))
     assert set(condition) == {"Condition"}
+    (criterion,) = condition["Condition"]["Criterion"]
+    assert list(criterion) == ["criteria_name", "PassRate", "CriteriaMethod", "CriteriaLevel", "Filter"]
+    assert criterion["criteria_name"] in frames[0]["Frame"]
+    assert list(criterion["Filter"]) == ["Distance", "Region"]
     assert header["Result"] == {"Success": False, "Summary": "NoData"}
     assert header["Frame"] == {}
     assert all(set(line) == {"Result", "Stamp", "Frame"} for line in (*frames, last))
-    assert [line["Stamp"]["ROS"] for line in frames] == [stamp * 1e-9 for stamp in stamps]
+    assert [line["Stamp"]["ROS"] for line in frames] == [stamp / 1_000_000_000 for stamp in stamps]
     good, missed, dropped, empty = (line["Frame"] for line in frames)
     assert good["criteria0"]["PassFail"] == {
         "Result": {"Total": "Success", "Frame": "Success"},
-        "Info": {"TP": "2 [car, car]", "FP": "0 []", "FN": "0 []"},
+        "Info": {"TP": "2 [car, car]", "FP": "0 []", "FN": "0 []", "TN": "null"},
     }
     assert missed["criteria0"]["PassFail"]["Result"] == {"Total": "Fail", "Frame": "Fail"}
-    assert missed["criteria0"]["PassFail"]["Info"] == {"TP": "0 []", "FP": "1 [car]", "FN": "1 [car]"}
+    info = missed["criteria0"]["PassFail"]["Info"]
+    assert info == {"TP": "0 []", "FP": "1 [car]", "FN": "1 [car]", "TN": "null"}
     assert dropped["FrameSkip"] == 1
     assert "malformed" in dropped["Info"]
     assert empty["criteria0"] == {"NoGTNoObj": 1}
+    assert [line["Result"]["Summary"] for line in frames] == [
+        "Passed: criteria0 (Success): 1 / 1 -> 100.00%",
+        *["Failed: criteria0 (Fail): 1 / 2 -> 50.00%"] * 3,
+    ]
     assert last["Result"]["Success"] is False
     assert "every cloud accounted for" in last["Result"]["Summary"]
 
@@ -153,6 +163,49 @@ def test_the_last_line_is_the_verdict_without_ground_truth_too(tmp_path: Path) -
     *_, last = lines_of(tmp_path, run, checks, None)
     assert last["Result"]["Success"] is True
     assert last["Frame"]["Checks"]["determinism"]["Result"] == "passed"
+
+
+def test_without_ground_truth_the_lines_tell_whether_clouds_are_accounted_for(tmp_path: Path) -> None:
+    run = replayed_bag(cloud(0, boxes((5, 1))), cloud(1, None), cloud(2, None, fate=UNEXPLAINED))
+    condition, _, *frames, _ = lines_of(tmp_path, run, [], None)
+    assert condition == {"Condition": {"Criterion": []}}
+    assert [line["Result"]["Success"] for line in frames] == [True, True, False]
+    assert frames[1]["Result"]["Summary"] == "Passed: 2 of 2 clouds accounted for"
+
+
+def test_the_score_of_the_last_line_has_every_class_in_every_table() -> None:
+    figures = {
+        "recall/all": 0.75,
+        "recall/CAR": 0.75,
+        "precision/CAR": 0.5,
+        "mean_ap": 0.25,
+        "ap/CAR": 0.25,
+    }
+    assert score_lines._score(figures, CLASSES) == {
+        "TP": {"ALL": 0.75, "car": 0.75, "pedestrian": 0.0},
+        "FP": {"ALL": 0.0, "car": 0.5, "pedestrian": 0.0},
+        "FN": {"ALL": 0.25, "car": 0.25, "pedestrian": 0.0},
+        "TN": {"ALL": 0.0, "car": 0.0, "pedestrian": 0.0},
+        "AP(Center Distance)": {"ALL": 0.25, "car": 0.25, "pedestrian": None},
+    }
+
+
+def test_the_tool_that_plots_the_lines_takes_frames_and_verdict(tmp_path: Path) -> None:
+    run = replayed_bag(cloud(0, boxes((5, 1))), cloud(1, boxes((5, 1))))
+    checks = [CheckResult("determinism", Status.PASSED, "2 of 2")]
+    lines = lines_of(tmp_path, run, checks, None)
+    # Its rule: exactly these keys, and a ROS stamp; everything else is passed over.
+    plotted = [
+        line for line in lines if set(line) == {"Result", "Stamp", "Frame"} and "ROS" in line["Stamp"]
+    ]
+    assert plotted == lines[2:]
+    stamps = [line["Stamp"]["ROS"] for line in plotted]
+    assert stamps == sorted(stamps)
+    assert all(type(line["Result"]["Success"]) is bool for line in plotted)
+    # Others take the text after the last line break but one, so nothing may follow the verdict.
+    text = (tmp_path / "result.jsonl").read_text()
+    assert text.endswith("}\n")
+    assert json.loads(text.splitlines()[-1]) == lines[-1]
 
 
 @given(st.floats(0.6, 190.0), st.floats(0.6, 190.0))

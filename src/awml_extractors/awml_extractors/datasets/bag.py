@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from awml_deploy_core.bag_damage import bag_errors, message_count
-from awml_deploy_core.errors import BagError, MissingDependencyError
+from awml_deploy_core.errors import BagError
+from awml_deploy_core.packages import require_package
 
 POINT_CLOUD_TYPE = "sensor_msgs/msg/PointCloud2"
 _STORAGE_SUFFIXES = (".db3", ".mcap")
@@ -197,10 +197,7 @@ def list_topics(path: Path) -> tuple[TopicSummary, ...]:
         BagError: The path is missing or no readable bag.
         MissingDependencyError: rosbags is not installed.
     """
-    if find_spec("rosbags") is None:
-        raise MissingDependencyError(
-            "rosbags", "not installed", expected="rosbags to read a bag", hint='pip install "rosbags>=0.11"'
-        )
+    require_package("rosbags", "to read a bag", "0.11")
     from rosbags.rosbag2 import Reader
 
     if not path.exists():

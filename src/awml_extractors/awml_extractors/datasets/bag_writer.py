@@ -7,12 +7,12 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from awml_deploy_core.errors import BagError, MissingDependencyError
+from awml_deploy_core.errors import BagError
 from awml_deploy_core.files import fsync_tree
+from awml_deploy_core.packages import require_package
 from awml_extractors.datasets.bag_messages import (
     MESSAGE_TYPES,
     Stamped,
@@ -74,13 +74,7 @@ def write_bag(path: Path, streams: Sequence[TopicStream], *, storage: str = "sql
         PointCloudError: A point has a field type that PointCloud2 cannot hold.
         MissingDependencyError: rosbags is not installed.
     """
-    if find_spec("rosbags") is None:
-        raise MissingDependencyError(
-            "rosbags",
-            "not installed",
-            expected="rosbags to write a bag",
-            hint='pip install "rosbags>=0.11"',
-        )
+    require_package("rosbags", "to write a bag", "0.11")
     if storage not in STORAGES:
         raise BagError(path, "unknown storage", got=storage, expected=" or ".join(STORAGES))
     if path.exists():

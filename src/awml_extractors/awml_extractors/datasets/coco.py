@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from awml_deploy_core.detections2d import Detections2D, GroundTruth2D
 from awml_deploy_core.errors import DatasetError
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import LazySamples, Sample
 from awml_extractors.datasets.image_files import image_samples, read_image
 from awml_extractors.datasets.info_node import InfoNode
 from awml_extractors.datasets.records import read_bytes
@@ -95,7 +95,7 @@ def open_coco(path: Path, root: Path) -> CocoSamples:
 
 
 @dataclass(frozen=True, eq=False)
-class CocoSamples(Sequence[Sample]):
+class CocoSamples(LazySamples):
     """One sample an image, in the order of the file, identified by the image's name."""
 
     path: Path
@@ -133,13 +133,7 @@ class CocoSamples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.images)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> CocoSamples: ...
-    def __getitem__(self, index: int | slice) -> Sample | CocoSamples:
-        if isinstance(index, slice):
-            return replace(self, images=self.images[index])
+    def _load(self, index: int) -> Sample:
         node = self.images[index]
         name = node.text("file_name")
         roots = [self.root / folder for folder in _SUBFOLDERS]

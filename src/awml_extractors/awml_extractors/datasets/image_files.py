@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
 from awml_deploy_core.errors import DatasetError, MissingDependencyError
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import LazySamples, Sample
 from awml_deploy_core.images import Image
 from awml_extractors.datasets.natural_order import natural_order
 
@@ -44,7 +42,7 @@ def read_image(path: Path, frame_id: str = "", stamp_ns: int = 0) -> Image:
 
 
 @dataclass(frozen=True)
-class ImageSamples(Sequence[Sample]):
+class ImageSamples(LazySamples):
     """One sample a file, identified by the file's name without its ending."""
 
     files: tuple[Path, ...]
@@ -52,13 +50,7 @@ class ImageSamples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.files)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        if isinstance(index, slice):
-            return ImageSamples(self.files[index])
+    def _load(self, index: int) -> Sample:
         path = self.files[index]
         return Sample(path.stem, read_image(path))
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from awml_deploy_core.errors import DatasetError
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import LazySamples, Sample
 from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
 from awml_extractors.datasets.info_file import ClassTable, InfoFile, ground_truth_of
@@ -62,7 +61,7 @@ def open_infos(
     if classes.left_out:
         _LOG.info("%s: boxes left out of categories %s", path, ", ".join(classes.left_out))
     root = path.parent if data_root is None else data_root
-    return InfoSamples(info, range(len(info.entries)), classes, root, num_past_sweeps)
+    return InfoSamples(info, classes, root, num_past_sweeps)
 
 
 def ground_truth_by_stamp(
@@ -111,27 +110,19 @@ def bag_ground_truth(
 
 
 @dataclass(frozen=True, eq=False)
-class InfoSamples(Sequence[Sample]):
+class InfoSamples(LazySamples):
     """One sample an entry, identified by its position and stamp [ns] like those of a bag."""
 
     info: InfoFile
-    indices: range
     classes: ClassTable
     data_root: Path
     num_past_sweeps: int = 0
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.info.entries)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> InfoSamples: ...
-    def __getitem__(self, index: int | slice) -> Sample | InfoSamples:
-        if isinstance(index, slice):
-            return replace(self, indices=self.indices[index])
-        position = self.indices[index]
-        entry = self.info.entry(position)
+    def _load(self, index: int) -> Sample:
+        entry = self.info.entry(index)
         stamp_ns = entry.stamp_ns()
         sweeps = [Sweep(self._columns(entry))]
         for past in entry.nodes("lidar_sweeps"):
@@ -140,7 +131,7 @@ class InfoSamples(Sequence[Sample]):
             lag = (stamp_ns - past.stamp_ns()) * 1e-9
             sweeps.append(Sweep(self._columns(past, entry), lag, _transform(past, entry)))
         frame = PointCloudFrame(tuple(sweeps), self.info.frame_id, stamp_ns)
-        return Sample(f"{position:06d}_{stamp_ns}", frame, ground_truth_of(entry, self.classes))
+        return Sample(f"{index:06d}_{stamp_ns}", frame, ground_truth_of(entry, self.classes))
 
     def _columns(self, sweep: InfoNode, current: InfoNode | None = None) -> PointColumns:
         """The cloud of an entry or of one of its past sweeps, which may leave its format to the entry."""

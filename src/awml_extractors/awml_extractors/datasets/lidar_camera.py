@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 
 from awml_deploy_core.classification import ClassLabel
 from awml_deploy_core.errors import DatasetError, ImageError
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import LazySamples, Sample
 from awml_deploy_core.images import CameraCalibration, LidarCameraFrame
 from awml_deploy_core.points import PointColumns
 from awml_extractors.datasets.image_files import ENDINGS, read_image
@@ -73,39 +72,26 @@ def open_lidar_camera(source: str, limit: int | None = None) -> Sequence[Sample]
 
 
 @dataclass(frozen=True, eq=False)
-class LidarCameraSamples(Sequence[Sample]):
+class LidarCameraSamples(LazySamples):
     """One sample a frame, or two where wrong calibrations are asked for."""
 
     frames: tuple[tuple[str, FrameLoader], ...]
     """Identity and loader of every frame."""
     seed: int | None = None
     """Of the wrong calibrations; none leaves them out."""
-    indices: range | None = None
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.frames) * (1 if self.seed is None else 2)
 
-    @property
-    def _indices(self) -> range:
-        copies = 1 if self.seed is None else 2
-        return range(copies * len(self.frames)) if self.indices is None else self.indices
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        if isinstance(index, slice):
-            return replace(self, indices=self._indices[index])
-        position = self._indices[index]
+    def _load(self, index: int) -> Sample:
         if self.seed is None:
-            name, load = self.frames[position]
+            name, load = self.frames[index]
             return Sample(name, load(), ClassLabel(CALIBRATED))
-        name, load = self.frames[position // 2]
+        name, load = self.frames[index // 2]
         frame = load()
-        if position % 2 == 0:
+        if index % 2 == 0:
             return Sample(name, frame, ClassLabel(CALIBRATED))
-        calibration = perturbed(frame.calibration, np.random.default_rng([self.seed, position // 2]))
+        calibration = perturbed(frame.calibration, np.random.default_rng([self.seed, index // 2]))
         wrong = replace(frame, calibration=calibration)
         return Sample(f"{name}_{MISCALIBRATED}", wrong, ClassLabel(MISCALIBRATED))
 

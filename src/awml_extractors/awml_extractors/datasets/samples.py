@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import overload
 
 from awml_deploy_core.errors import BagError, DatasetError
-from awml_deploy_core.family import Sample
+from awml_deploy_core.family import LazySamples, Sample
 from awml_deploy_core.ground_truth import GroundTruth
 from awml_deploy_core.pointcloud2 import DEFAULT_MAPPING, FieldMapping, columns_of
 from awml_deploy_core.points import PointCloudFrame, PointColumns
@@ -113,28 +112,28 @@ def open_samples(
                 class_mapping=class_mapping,
                 class_names=class_names,
             )[:limit]
-        samples = _open(parsed, limit, mapping)
+        samples = _open(parsed, mapping)
         if isinstance(samples, BagSamples):
             truths = bag_ground_truth(samples.cursor.bag.path, class_mapping, class_names)
-            return replace(samples, truths=truths)
-        return samples
+            samples = replace(samples, truths=truths)
+        return samples[:limit]
     except OSError as error:
         raise DatasetError(source, "cannot be read", got=error.strerror or error) from error
 
 
-def _open(parsed: Source, limit: int | None, mapping: FieldMapping) -> Sequence[Sample]:
+def _open(parsed: Source, mapping: FieldMapping) -> FileSamples | BagSamples:
     if not parsed.path.exists():
         raise DatasetError(parsed.path, "no such file or folder")
     if parsed.topic is not None or is_bag(parsed.path):
         bag = CloudBag.open(parsed.path, parsed.topic)
         if not bag.count:
             raise BagError(f"{bag.path}#{bag.topic}", "topic has no messages")
-        return BagSamples(CloudCursor(bag), range(bag.count)[:limit], mapping)
-    return FileSamples(tuple(_cloud_files(parsed)[:limit]), mapping)
+        return BagSamples(CloudCursor(bag), mapping)
+    return FileSamples(tuple(_cloud_files(parsed)), mapping)
 
 
 @dataclass(frozen=True)
-class FileSamples(Sequence[Sample]):
+class FileSamples(LazySamples):
     """One sample a file, identified by the file's name without its ending."""
 
     files: tuple[tuple[Path, str], ...]
@@ -144,39 +143,26 @@ class FileSamples(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self.files)
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        if isinstance(index, slice):
-            return FileSamples(self.files[index], self.mapping)
+    def _load(self, index: int) -> Sample:
         path, kind = self.files[index]
         columns = read_pcd(path, self.mapping) if kind == "pcd" else _READERS[kind](path)
         return Sample(_stem(path), PointCloudFrame.single(columns))
 
 
 @dataclass(frozen=True)
-class BagSamples(Sequence[Sample]):
+class BagSamples(LazySamples):
     """One sample a recorded cloud, identified by its position and header stamp [ns]."""
 
     cursor: CloudCursor
-    indices: range
     mapping: FieldMapping = DEFAULT_MAPPING
     truths: Mapping[int, GroundTruth] = field(default_factory=dict)
     """Ground truth by header stamp [ns], of those that have any."""
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return self.cursor.bag.count
 
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        if isinstance(index, slice):
-            return replace(self, indices=self.indices[index])
-        cloud = self.cursor.read(self.indices[index])
+    def _load(self, index: int) -> Sample:
+        cloud = self.cursor.read(index)
         columns = columns_of(cloud.message, self.mapping)
         frame = PointCloudFrame.single(columns, cloud.frame_id, cloud.stamp_ns)
         truth = self.truths.get(cloud.stamp_ns)

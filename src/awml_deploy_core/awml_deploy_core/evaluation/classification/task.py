@@ -9,6 +9,7 @@ import numpy as np
 
 from awml_deploy_core.classification import Classification, ClassLabel
 from awml_deploy_core.errors import EvaluationError
+from awml_deploy_core.evaluation.agreement import check_class_names
 from awml_deploy_core.evaluation.box_records import listed
 from awml_deploy_core.evaluation.classification.metrics import (
     ClassificationMetrics,
@@ -134,13 +135,7 @@ def _label(frame: Frame, names: tuple[str, ...]) -> int:
 
 
 def _difference(reference: Classification, output: Classification) -> float:
-    if reference.class_names != output.class_names:
-        raise EvaluationError(
-            "class names",
-            "differ between backends",
-            got=output.class_names,
-            expected=reference.class_names,
-        )
+    check_class_names(reference.class_names, output.class_names)
     both = (side.probabilities.astype(np.float64) for side in (reference, output))
     return float(np.abs(np.subtract(*both)).max())
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from awml_deploy_core.detections2d import Detections2D, GroundTruth2D
 from awml_deploy_core.errors import EvaluationError
+from awml_deploy_core.evaluation.frames import check_sample_ids, classes_of_both
 from awml_deploy_core.evaluation.task import TaskFrame
 
 Frame = TaskFrame[Detections2D, GroundTruth2D]
@@ -31,27 +32,16 @@ def common_classes(frames: Sequence[Frame]) -> tuple[str, ...]:
         EvaluationError: There is no image; images do not belong together; a box is not finite; or no
             class is common.
     """
-    if not frames:
-        raise EvaluationError("images", "there are none to evaluate", expected="at least one")
+    check_sample_ids("image", [frame.sample_id for frame in frames])
     first = frames[0]
-    known = truth_of(first).boxes.class_names
-    seen: set[str] = set()
     for frame in frames:
-        if frame.sample_id in seen:
-            raise EvaluationError(f"image {frame.sample_id}", "occurs twice", expected="unique sample ids")
-        seen.add(frame.sample_id)
         _check(frame, "detections", frame.output, first.output, first.sample_id)
         _check(frame, "ground truth", truth_of(frame).boxes, truth_of(first).boxes, first.sample_id)
-    common = tuple(name for name in first.output.class_names if name in known)
-    if not common:
-        raise EvaluationError(
-            "classes",
-            "the model and the ground truth have none in common",
-            got=first.output.class_names,
-            expected=f"some of {known}",
-            hint="Map the categories of the data set to the model's classes: class_mapping.",
-        )
-    return common
+    return classes_of_both(
+        first.output.class_names,
+        truth_of(first).boxes.class_names,
+        "Map the categories of the data set to the model's classes: class_mapping.",
+    )
 
 
 def _check(frame: Frame, side: str, boxes: Detections2D, expected: Detections2D, first_id: str) -> None:

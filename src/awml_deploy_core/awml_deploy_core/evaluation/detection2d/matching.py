@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from awml_deploy_core.detections2d import Detections2D, GroundTruth2D, box_areas, pairwise_iou
-from awml_deploy_core.errors import EvaluationError
+from awml_deploy_core.evaluation.agreement import BoxAgreement, check_class_names
 from awml_deploy_core.evaluation.matching import NO_MATCH, FloatArray, greedy_match
 from awml_deploy_core.verification.matching2d import match_by_overlap
 
@@ -60,45 +60,19 @@ def _share_inside(boxes: Detections2D, others: Detections2D) -> FloatArray:
     return share
 
 
-@dataclass(frozen=True, eq=False)
-class ImageAgreement:
-    """The boxes of one image from two backends, matched one to one within a class."""
-
-    matched: int
-    only_in_reference: int
-    only_in_test: int
-    corners: FloatArray
-    """float64 [matched]: largest difference of a coordinate [px]."""
-    scores: FloatArray
-    """float64 [matched]: difference of the scores."""
-
-    @property
-    def share(self) -> float:
-        """Matched boxes of both sides over all; 1 if there is none."""
-        total = 2 * self.matched + self.only_in_reference + self.only_in_test
-        return 2 * self.matched / total if total else 1.0
-
-
-def compare_images(reference: Detections2D, test: Detections2D, min_iou: float) -> ImageAgreement:
+def compare_images(reference: Detections2D, test: Detections2D, min_iou: float) -> BoxAgreement:
     """Match the boxes of two backends, best overlap first.
+
+    The differences are ``corner_px``, the largest of a coordinate, and ``score``.
 
     Raises:
         EvaluationError: The classes of both sides differ.
     """
-    if reference.class_names != test.class_names:
-        raise EvaluationError(
-            "class names",
-            "differ between backends",
-            got=test.class_names,
-            expected=reference.class_names,
-        )
+    check_class_names(reference.class_names, test.class_names)
     pairs = match_by_overlap(reference, test, min_iou)
     rows, columns = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
     corners = np.abs(reference.boxes[rows].astype(np.float64) - test.boxes[columns])
-    return ImageAgreement(
-        len(pairs),
-        len(reference) - len(pairs),
-        len(test) - len(pairs),
-        corners.max(axis=1, initial=0.0),
-        np.abs(reference.scores[rows].astype(np.float64) - test.scores[columns]),
-    )
+    scores = reference.scores[rows].astype(np.float64) - test.scores[columns]
+    differences = {"corner_px": corners.max(axis=1, initial=0.0), "score": np.abs(scores)}
+    matched = len(pairs)
+    return BoxAgreement(matched, len(reference) - matched, len(test) - matched, differences)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from awml_deploy_core.config.evaluation_schema import Detection2dSection
 from awml_deploy_core.detections2d import Detections2D, GroundTruth2D
 from awml_deploy_core.errors import EvaluationError
+from awml_deploy_core.evaluation.agreement import box_agreement
 from awml_deploy_core.evaluation.detection2d.coco import evaluate_coco
 from awml_deploy_core.evaluation.detection2d.matching import compare_images, count_matches
 from awml_deploy_core.evaluation.detection2d.metrics import CocoMetrics
@@ -77,47 +76,15 @@ class Detection2dTask:
 
     def agree(self, reference: Detections2D, output: Detections2D) -> FrameScore:
         """Share of the boxes that both backends have."""
-        found = compare_images(reference, output, self._section.agreement_iou)
-        return FrameScore(
-            score=found.share,
-            summary=(
-                f"{found.matched} boxes matched, {found.only_in_reference} only in the reference, "
-                f"{found.only_in_test} only here"
-            ),
-        )
+        return compare_images(reference, output, self._section.agreement_iou).score
 
     def agreement(
         self, reference: str, pairs: Sequence[tuple[Detections2D, Detections2D]]
     ) -> AgreementResult:
         """Boxes matched one to one by class."""
-        if not pairs:
-            raise EvaluationError("agreement", "there is no image that both backends ran")
         frames = [compare_images(a, b, self._section.agreement_iou) for a, b in pairs]
-        matched = sum(frame.matched for frame in frames)
-        only_reference = sum(frame.only_in_reference for frame in frames)
-        only_test = sum(frame.only_in_test for frame in frames)
-        figures: dict[str, float] = {
-            "boxes_matched": matched,
-            "boxes_only_in_reference": only_reference,
-            "boxes_only_in_test": only_test,
-        }
-        if total := 2 * matched + only_reference + only_test:
-            figures["matched_share"] = 2 * matched / total
-        apart = ""
-        if matched:
-            for name, columns in (("corner_px", "corners"), ("score", "scores")):
-                values = np.concatenate([getattr(frame, columns) for frame in frames])
-                figures |= {f"{name}_mean": float(values.mean()), f"{name}_max": float(values.max())}
-            apart = f", corners {figures['corner_px_max']:.2e} px apart at most"
-        return AgreementResult(
-            reference=reference,
-            num_frames=len(frames),
-            headline=(
-                f"{matched} boxes matched, {only_reference} only in {reference}, {only_test} only "
-                f"here{apart}"
-            ),
-            figures=figures,
-        )
+        apart = "corners {corner_px_max:.2e} px apart at most"
+        return box_agreement(reference, frames, apart, unit="image")
 
     def records(self, output: Detections2D) -> list[dict[str, Any]]:
         """One mapping a box."""

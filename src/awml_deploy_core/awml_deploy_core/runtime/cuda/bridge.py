@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from awml_deploy_core.components import ComponentSpec, TensorSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import InferenceError
 from awml_deploy_core.runtime.cuda.context import CudaContext
 from awml_deploy_core.runtime.cuda.memory import DeviceSpan
 from awml_deploy_core.runtime.cuda.session import (
@@ -20,6 +19,7 @@ from awml_deploy_core.runtime.cuda.session import (
     check_spans,
     largest_shape,
     output_shapes,
+    unbound,
 )
 from awml_deploy_core.runtime.session import Session
 
@@ -85,11 +85,7 @@ class HostBridge:
             DeviceLostError: What ran on the stream before failed.
         """
         if self._spans is None or not self._shapes:
-            raise InferenceError(
-                f"component {self.spec.name}",
-                "its memory is not bound or its shapes are not set",
-                hint="Call bind and set_shapes first.",
-            )
+            raise unbound(self.spec)
         inputs = {}
         for tensor in self.spec.inputs:
             inputs[tensor.name] = self._view(tensor)

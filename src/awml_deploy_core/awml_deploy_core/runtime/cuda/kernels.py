@@ -85,15 +85,6 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "awml_deploy"
 
 
-def supported_architectures() -> tuple[str, ...]:
-    """What the installed NVRTC compiles for, e.g. ``sm_75``.
-
-    Raises:
-        MissingDependencyError: NVRTC is not installed.
-    """
-    return _Nvrtc(Path("supported architectures")).architectures()
-
-
 def _read_sources(path: Path) -> dict[str, bytes]:
     """A source and every file beside it that it includes, directly or not, by name."""
     found: dict[str, bytes] = {}
@@ -147,9 +138,6 @@ class _Nvrtc:
                 "NVRTC", "cannot be used", got=error, hint=f"{INSTALL}, or CUDA's toolkit."
             ) from error
         self._path = path
-
-    def architectures(self) -> tuple[str, ...]:
-        return tuple(f"sm_{number}" for number in self._call("nvrtcGetSupportedArchs")[0])
 
     def compile(self, text: bytes, headers: dict[str, bytes], options: tuple[str, ...]) -> bytes:
         names = [name.encode() for name in headers]

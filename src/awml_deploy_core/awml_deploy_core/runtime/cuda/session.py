@@ -10,7 +10,7 @@ import numpy as np
 
 from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
 from awml_deploy_core.device import DeviceSpec
-from awml_deploy_core.errors import TensorMismatchError
+from awml_deploy_core.errors import InferenceError, TensorMismatchError
 from awml_deploy_core.runtime.cuda.memory import DeviceSpan
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -100,6 +100,15 @@ def check_spans(spec: ComponentSpec, spans: Mapping[str, DeviceSpan]) -> None:
         raise TensorMismatchError(
             f"device memory of {spec.name}", "does not fit the spec", problems=problems
         )
+
+
+def unbound(spec: ComponentSpec) -> InferenceError:
+    """The error of a session that was asked to run too early."""
+    return InferenceError(
+        f"component {spec.name}",
+        "its memory is not bound or its shapes are not set",
+        hint="Call bind and set_shapes first.",
+    )
 
 
 def check_input_shapes(spec: ComponentSpec, shapes: Shapes) -> None:

@@ -17,7 +17,7 @@ from awml_deploy_core.runtime.binding import Binding, GraphTensor, bind
 from awml_deploy_core.runtime.cuda.context import DeviceMemory
 from awml_deploy_core.runtime.cuda.memory import DeviceSpan
 from awml_deploy_core.runtime.cuda.session import capacity, check_input_shapes, check_spans
-from awml_deploy_core.runtime.session import Tensors, check_inputs, check_outputs
+from awml_deploy_core.runtime.session import NativeSession, Tensors, check_inputs, check_outputs
 from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, shape_of
 from awml_deploy_core.runtime.trt.settings import Precision
 
@@ -86,7 +86,7 @@ def _graph_tensor(engine: tensorrt.ICudaEngine, name: str) -> GraphTensor:
     return GraphTensor(name, _DTYPES.get(kind, kind), shape)
 
 
-class TensorRTSession:
+class TensorRTSession(NativeSession[LoadedEngine]):
     """An engine that is enqueued on the caller's stream, or run on host arrays.
 
     On the device: :meth:`bind` once, then :meth:`enqueue` every frame. Nothing is allocated and the
@@ -104,35 +104,15 @@ class TensorRTSession:
         precision: Precision = "fp32",
         engine_key: str | None = None,
     ) -> None:
+        super().__init__(NAME, spec, device, loaded)
         self._precision = precision
         self._engine_key = engine_key
-        self._spec = spec
-        self._device = device
-        self._loaded: LoadedEngine | None = loaded
         self._memory = memory
-        self._names = dict(
-            zip(
-                (t.name for t in (*spec.inputs, *spec.outputs)),
-                (*binding.inputs, *binding.outputs),
-                strict=True,
-            )
-        )
+        self._names = binding.graph_names(spec)
         self._binding = binding
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._bound: Mapping[str, DeviceSpan] | None = None
         self._own: Mapping[str, DeviceSpan] | None = None
-
-    @property
-    def spec(self) -> ComponentSpec:
-        return self._spec
-
-    @property
-    def backend(self) -> str:
-        return NAME
-
-    @property
-    def device(self) -> DeviceSpec:
-        return self._device
 
     @property
     def precision(self) -> Precision:
@@ -252,14 +232,9 @@ class TensorRTSession:
 
     def close(self) -> None:
         """Release the engine and its memory. Calling it twice is allowed."""
-        self._loaded = None
+        super().close()
         self._bound = self._own = None
         self._memory.close()
-
-    def _open(self) -> LoadedEngine:
-        if self._loaded is None:
-            raise InferenceError(f"component {self._spec.name}", "its session is closed")
-        return self._loaded
 
     def _failure(self, call: str) -> InferenceError:
         return InferenceError(

@@ -12,7 +12,6 @@ from awml_deploy_core.runtime.cuda.kernels import (
     KernelSource,
     cache_folder,
     compile_kernels,
-    supported_architectures,
 )
 from awml_deploy_core.runtime.cuda.switch import SOURCE as CHOICE
 
@@ -73,10 +72,6 @@ def test_what_does_not_compile_says_where(source: KernelSource, tmp_path: Path) 
         compile_kernels(KernelSource(source.path), "sm_90", cache=tmp_path / "cache")
     with pytest.raises(ArtifactError, match=r"gone\.cu: cannot be read"):
         compile_kernels(KernelSource(tmp_path / "gone.cu"), "sm_90", cache=tmp_path / "cache")
-
-
-def test_the_architectures_of_vehicles_and_servers_are_known() -> None:
-    assert set(ARCHITECTURES) <= set(supported_architectures())
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

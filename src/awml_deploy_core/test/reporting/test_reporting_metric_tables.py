@@ -9,8 +9,9 @@ from rich.console import Console
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.evaluation import EvaluatedFrame, evaluate_detections
+from awml_deploy_core.evaluation.detection3d_tables import headline, metric_tables
 from awml_deploy_core.ground_truth import GroundTruth
-from awml_deploy_core.reporting.detection_metrics import print_detection_metrics
+from awml_deploy_core.reporting.evaluation_terminal import print_line, print_table
 
 CLASSES = ("CAR", "BUS [old]", "PEDESTRIAN")
 
@@ -35,7 +36,10 @@ def printed(found: Detections, there: Detections, num_points: int = -1, width: i
     if n:
         truth.num_points[0] = 1
     console = Console(file=io.StringIO(), width=width)
-    print_detection_metrics(evaluate_detections([EvaluatedFrame("0", found, truth)]), console)
+    metrics = evaluate_detections([EvaluatedFrame("0", found, truth)])
+    for table in metric_tables(metrics):
+        print_table(table, console)
+    print_line(headline(metrics), console)
     output = console.file
     assert isinstance(output, io.StringIO)
     return output.getvalue()
@@ -48,9 +52,8 @@ def test_no_figure_is_cut_on_any_terminal(width: int) -> None:
     row = next(line for line in text.splitlines() if "CAR" in line)
     assert row.split() == ["CAR", "1", "1", *["1.000"] * 5, *["0.000"] * 4]
     assert "BUS [old]" in text
-    assert "1 frames, mAP 1.000, NDS without attributes 1.000" in text
-    assert "attribute error 1: 0.900" in text
-    assert [line.split()[:3] for line in text.splitlines() if " to " in line][1] == ["20", "to", "40"]
+    assert "mAP 1.000, NDS without attributes 1.000 over 1 frames, 2 boxes" in text
+    assert any(line.split()[:1] == ["20-40m"] for line in text.splitlines())
 
 
 def test_what_is_not_evaluated_shows_no_figure() -> None:
@@ -62,13 +65,14 @@ def test_what_is_not_evaluated_shows_no_figure() -> None:
 def test_errors_that_were_not_measured_are_marked_and_explained() -> None:
     text = printed(boxes([]), boxes([0]))
     assert text.count("1.000*") == 12
-    assert "* not measured: recall at 2 m is not above 10%" in text
+    # One below each table that has marks.
+    assert text.count("* not measured: recall at 2 m is not above 10%") == 2
     assert "*" not in printed(boxes([0]), boxes([0]))
 
 
 def test_a_model_without_velocity_has_no_nds() -> None:
     text = printed(replace(boxes([0]), has_velocity=False), boxes([0]))
-    assert "no NDS: the model has no velocities" in text
+    assert "no NDS (the model has no velocities)" in text
     row = next(line for line in text.splitlines() if "CAR" in line)
     assert row.split()[-2:] == ["0.000", "-"]
 
