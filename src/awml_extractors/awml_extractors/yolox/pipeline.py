@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Self
 
-from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections2d import Detections2D
 from awml_deploy_core.images import Image
-from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap, require_sessions
+from awml_deploy_core.pipeline import StageClock, TensorTap
 from awml_deploy_core.runtime.session import Session
+from awml_extractors.single_pipeline import SinglePipeline
 from awml_extractors.yolox.config import YoloxConfig
 from awml_extractors.yolox.decode import Candidates, Decoder
 from awml_extractors.yolox.letterbox import Letterbox
 from awml_extractors.yolox.nms import suppress, suppress_by_class
+from awml_extractors.yolox.options import YoloxOptions
 from awml_extractors.yolox.specs import DETECTOR
 
 STAGES = ("letterbox", "model", "decode", "nms")
 
 
-class YoloxPipeline(InferencePipeline[Image, Detections2D]):
+class YoloxPipeline(SinglePipeline[Image, Detections2D, YoloxOptions]):
     """Letterboxing, network, decoding and suppression on the CPU.
 
     Every image reports the stages :data:`STAGES` and the counts ``boxes_decoded`` (before NMS),
@@ -43,28 +43,9 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
     def __init__(
         self, config: YoloxConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> None:
+        super().__init__("YOLOX pipeline", DETECTOR, sessions, config.options.merged(options))
         self._config = config
-        self._options = config.options.merged(options)
-        (self._session,) = require_sessions("YOLOX pipeline", sessions, DETECTOR)
         self._decoder = Decoder(config)
-
-    @property
-    def sessions(self) -> tuple[Session, ...]:
-        return (self._session,)
-
-    def option_values(self) -> dict[str, Any]:
-        """Options in force."""
-        return self._options.model_dump()
-
-    def with_options(self, options: Mapping[str, Any]) -> Self:
-        """This pipeline with some options changed; the session is shared.
-
-        Raises:
-            ParameterError: Any option is unknown or invalid; all problems are listed.
-        """
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _options=self._options.merged(options))
-        return other
 
     def warm_up(self) -> None:
         """Run the session once."""
@@ -78,9 +59,7 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
             letterbox = Letterbox.of(sample.width, sample.height, self._config.input_size)
             tensor = self._batch(letterbox.make_input(sample, self._config.input_size))
         with clock.stage("model"):
-            (name,) = (spec.name for spec in self._session.spec.inputs)
-            outputs = self._run_session(self._session, {name: tensor}, tap)
-            (output,) = (outputs[spec.name] for spec in self._session.spec.outputs)
+            output = self._run(tensor, tap)
         with clock.stage("decode"):
             candidates = self._decoder.decode(
                 output[0], options.score_threshold, every_class=options.decoder == "autoware"
@@ -110,14 +89,6 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
         )
         # What lies in the grey part alone has no area left.
         return found.select(np.flatnonzero((in_image[:, 2:] > in_image[:, :2]).all(axis=1)))
-
-    def _batch(self, tensor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The image alone, or with empty ones after it where the graph has a larger batch."""
-        axis = self._session.spec.inputs[0].shape[0]
-        least = axis.min if isinstance(axis, DynamicAxis) else axis
-        if least == 1:
-            return tensor
-        return np.concatenate([tensor, np.zeros((least - 1, *tensor.shape[1:]), np.float32)])
 
 
 def _whole_pixels(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
