@@ -10,11 +10,11 @@ import numpy as np
 from gpu_timing import Enqueue, GraphTimer, statistics
 
 from awml_deploy_core.points import PointCloudFrame, PointColumns
-from awml_deploy_core.runtime.cuda import CudaContext, KernelModule
+from awml_deploy_core.runtime.cuda import CudaContext, KernelModule, LoadModule
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.decoder import DeviceDecoder
 from awml_extractors.centerpoint.device.scatter import DeviceScatter
-from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer, LoadModule
+from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer
 
 _SCORE_LOGIT = 1.0
 _QUIET_LOGIT = -8.0

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from device_frames import CHANNELS
+from ptx import float_operations
 
 from awml_deploy_core.runtime.cuda import KernelSource, compile_kernels
 from awml_extractors.centerpoint.config import CenterPointConfig
-from awml_extractors.centerpoint.device.constants import FOLDER, FrameSizes, frame_source, scatter_source
+from awml_extractors.centerpoint.device.constants import FrameSizes, frame_source, scatter_source
 
 DTYPES = {"float32": np.dtype(np.float32), "float16": np.dtype(np.float16)}
 
@@ -62,28 +61,8 @@ def test_the_oldest_and_the_latest_architectures_are_among_them(cache: Path) -> 
     assert {"sm_75", "sm_87", "sm_90", "sm_121"} <= set(architectures())
 
 
-def ptx_of(source: KernelSource) -> str:
-    nvrtc: Any = pytest.importorskip("cuda.bindings.nvrtc")
-    headers = {path.name: path.read_bytes() for path in FOLDER.glob("*.cuh")}
-    names = [name.encode() for name in headers]
-    _, program = nvrtc.nvrtcCreateProgram(
-        source.path.read_bytes(), b"", len(names), list(headers.values()), names
-    )
-    options = [o.encode() for o in ("--std=c++17", "--fmad=false", "-arch=compute_90", *source.options)]
-    (code,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    assert int(code) == 0
-    text = bytearray(nvrtc.nvrtcGetPTXSize(program)[1])
-    nvrtc.nvrtcGetPTX(program, text)
-    nvrtc.nvrtcDestroyProgram(program)
-    return text.decode()
-
-
 @pytest.mark.parametrize("channels", CHANNELS)
 def test_arithmetic_rounds_every_operation(cache: Path, channels: int) -> None:
     """What is not written as rounded to nearest could be fused; flushing denormals would show as ftz."""
-    found = set()
-    for source in sources(channels, "float16"):
-        found |= set(
-            re.findall(r"\b(?:add|sub|mul|div|mad|fma|rcp|sqrt)\.[a-z.]*f(?:32|64)\b", ptx_of(source))
-        )
+    found = set().union(*map(float_operations, sources(channels, "float16")))
     assert found == {"add.rn.f32", "sub.rn.f32", "mul.rn.f32", "div.rn.f32"}

@@ -51,7 +51,7 @@ class EmulatedContext:
 
     def load(self, _context: CudaContext, source: KernelSource) -> KernelModule:
         """In place of :class:`~awml_deploy_core.runtime.cuda.KernelModule`."""
-        return cast(KernelModule, _Module(self, emulate(source.path, options=source.options)))
+        return cast(KernelModule, _Module(self, emulate(source)))
 
     def next_seed(self) -> int:
         """Seed of the next launch."""
