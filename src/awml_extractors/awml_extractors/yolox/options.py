@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from awml_extractors.pipeline_choice import PipelineChoice
 from awml_extractors.run_options import RunOptions
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
@@ -26,3 +27,9 @@ class YoloxOptions(RunOptions):
     """Boxes that overlap a better one by more than this IoU are dropped. Autoware's default is 0.7."""
     max_detections: Annotated[int, Field(gt=0, le=100000)] = 300
     """Most boxes of an image, the best ones."""
+    pipeline: PipelineChoice = "auto"
+    """Where decoding and suppression are: on the GPU (`device`), on the CPU (`host`), or where the network
+    is (`auto`).
+
+    It takes effect when the model is opened. Boxes are the same.
+    """
