@@ -10,7 +10,8 @@ import pytest
 from awml_deploy_core.runtime.cuda import KernelSource
 from awml_deploy_core.runtime.cuda.kernels import DEFAULT_OPTIONS
 
-_OPERATION = re.compile(r"\b(?:add|sub|mul|div|mad|fma|rcp|sqrt)\.[a-z.]*f(?:32|64)\b")
+_NAMES = "add|sub|mul|div|mad|fma|rcp|sqrt|rsqrt|ex2|lg2|sin|cos|tanh"
+_OPERATION = re.compile(rf"\b(?:{_NAMES})\.[a-z.]*f(?:32|64)\b")
 
 
 def float_operations(source: KernelSource) -> set[str]:
