@@ -26,7 +26,7 @@ from typing import Any
 
 import gpu_paths  # noqa: F401 - first, as it makes the packages importable
 import measure
-from gpu_kernels import postprocessing, preprocessing
+from gpu_kernels import image_postprocessing, postprocessing, preprocessing
 from gpu_pipelines import with_network, without_network
 from gpu_sessions import BACKENDS, network_sessions, network_times
 from gpu_timing import GraphTimer, copy_bandwidth, gpu_record, host_calls, staging_times
@@ -41,6 +41,7 @@ from awml_extractors.centerpoint.variants import parse_config
 ROOT = Path(__file__).resolve().parents[1]
 POINTS = 250_000
 OBJECTS = {"480": 593, "1020": 802}
+CANDIDATES = (500, 2000, 8000)
 GRIDS = {"480": "autoware_base", "1020": "awml_2_6"}
 TESTS = (
     "src/awml_deploy_core/test/runtime/cuda",
@@ -54,9 +55,14 @@ TESTS = (
             "test_cuda_parity.py",
         )
     ),
+    "src/awml_extractors/test/yolox/test_yolox_device_pipeline.py",
+    "src/awml_extractors/test/yolox/test_yolox_device_cuda.py",
 )
 QUICK_TESTS = TESTS[:3]
-SANITIZED = ("src/awml_extractors/test/centerpoint/test_device_pipeline.py",)
+SANITIZED = (
+    "src/awml_extractors/test/centerpoint/test_device_pipeline.py",
+    "src/awml_extractors/test/yolox/test_yolox_device_pipeline.py",
+)
 
 
 class Run:
@@ -104,6 +110,12 @@ class Run:
                 speed = found[grid][dtype]["preprocess_gb_per_s"]["with_padding"]
                 share = speed / found["copy"]["device_gb_per_s"]
                 found[grid][dtype]["preprocess_share_of_copy_bandwidth"] = round(share, 3)
+        context = CudaContext(DeviceSpec("cuda"))
+        timer = GraphTimer(context, self.rounds)
+        found["yolox"] = {
+            f"{count} candidates": image_postprocessing(context, timer, count) for count in CANDIDATES
+        }
+        context.close()
         return found
 
     def frame(self) -> dict[str, Any]:

@@ -10,11 +10,16 @@ import numpy as np
 from gpu_timing import Enqueue, GraphTimer, statistics
 
 from awml_deploy_core.points import PointCloudFrame, PointColumns
-from awml_deploy_core.runtime.cuda import CudaContext, KernelModule
+from awml_deploy_core.runtime.cuda import CudaContext, KernelModule, LoadModule
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.decoder import DeviceDecoder
 from awml_extractors.centerpoint.device.scatter import DeviceScatter
-from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer, LoadModule
+from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer
+from awml_extractors.yolox.config import YoloxConfig
+from awml_extractors.yolox.config import parse_config as parse_yolox
+from awml_extractors.yolox.decode import Decoder
+from awml_extractors.yolox.device.decoder import DeviceDecoder as DeviceYoloxDecoder
+from awml_extractors.yolox.options import YoloxOptions
 
 _SCORE_LOGIT = 1.0
 _QUIET_LOGIT = -8.0
@@ -144,4 +149,40 @@ def postprocessing(
         "to_host_ms": times,
         "decode_ms": timer.measure(decode),
         "steps_ms": timer.steps(steps),
+    }
+
+
+def image_scene(config: YoloxConfig, candidates: int, seed: int = 0) -> np.ndarray:
+    """A network's output whose best cells say boxes of objects, eight cells on one."""
+    generator = np.random.default_rng(seed)
+    output = np.zeros((config.num_cells, config.num_values), np.float32)
+    height, width = config.input_size
+    cells = np.sort(generator.permutation(config.num_cells)[:candidates])
+    grid = Decoder(config)
+    centers = generator.uniform(0, (width, height), (candidates // 8 + 1, 2))[np.arange(candidates) // 8]
+    places = centers + generator.normal(0, 2, centers.shape)
+    output[cells, :2] = places / grid._strides[cells, None] - grid._grid[cells]
+    output[cells, 2:4] = np.log(generator.uniform(30, 40, (candidates, 2)) / grid._strides[cells, None])
+    output[cells, 4] = generator.uniform(0.1, 1.0, candidates)
+    output[cells, 5 + np.arange(candidates) // 8 % len(config.class_names)] = 0.9
+    return output
+
+
+def image_postprocessing(
+    context: CudaContext, timer: GraphTimer, candidates: int, load: LoadModule = KernelModule
+) -> dict[str, Any]:
+    """YOLOX's output on the device to boxes in memory of the host, at 960 x 960 pixels."""
+    config = parse_yolox({})
+    output = image_scene(config, candidates)
+    memory = context.buffer((1, *output.shape), np.float32)
+    context.upload(memory.address, output)
+    decoder = DeviceYoloxDecoder(context, config, YoloxOptions(), memory, load=load)
+    times = timer.measure(in_order({"decode": decoder.decode, "suppress": decoder.suppress}))
+    found = decoder.results()
+    return {
+        "candidates": found.candidates,
+        "boxes": len(found.kept),
+        "on_host": found.on_host,
+        "to_host_ms": times,
+        "steps_ms": timer.steps(decoder.steps()),
     }

@@ -8,7 +8,7 @@ setup(
     description="Model families for awml_deploy_core",
     license="Apache-2.0",
     packages=find_packages(exclude=["test", "test.*"]),
-    package_data={PACKAGE: ["py.typed", "centerpoint/device/kernels/*.cu*"]},
+    package_data={PACKAGE: ["py.typed", "device/kernels/*.cuh", "*/device/kernels/*.cu*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

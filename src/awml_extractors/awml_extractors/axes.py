@@ -26,3 +26,8 @@ def check_axis(axis: AxisRange) -> AxisRange:
 def axis_of(name: str, axis: AxisRange) -> Axis:
     """The axis of a tensor; a fixed length has no name."""
     return axis if isinstance(axis, int) else DynamicAxis(name, *axis)
+
+
+def least(axis: Axis) -> int:
+    """The shortest length of an axis."""
+    return axis.min if isinstance(axis, DynamicAxis) else axis

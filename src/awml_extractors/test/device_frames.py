@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from awml_deploy_core.pointcloud2_fields import POINT_XYZIRC, POINT_XYZIRCAEDT
 from awml_deploy_core.points import PointCloudFrame, PointColumns, Sweep
-from awml_deploy_core.runtime.cuda import CudaContext, DeviceBuffer, KernelModule
+from awml_deploy_core.runtime.cuda import CudaContext, DeviceBuffer, KernelModule, LoadModule
 from awml_extractors.centerpoint.config import CenterPointConfig
-from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer, LoadModule
+from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer
 from awml_extractors.centerpoint.pillars import Voxelizer
 
 Points = npt.NDArray[np.float32]

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from awml_deploy_core.errors import ArtifactError, ConfigError
-from awml_deploy_core.validation import problem_clauses
 from awml_extractors.axes import AxisRange
-from awml_extractors.bundle_yaml import read_yaml, ros_parameters, write_yaml
+from awml_extractors.bundle_yaml import write_yaml
 from awml_extractors.calibration_status.config import CalibrationStatusConfig, parse_config
-from awml_extractors.single_onnx import find_onnx
+from awml_extractors.single_onnx import DEPLOY_METADATA, parse_bundle, read_package
 
 ML_PACKAGE = "ml_package_calibration_status_classifier.param.yaml"
-DEPLOY_METADATA = "deploy_metadata.yaml"
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,23 +63,10 @@ def read_bundle(folder: Path) -> CalibrationStatusConfig | None:
     Raises:
         ArtifactError: The metadata is unreadable or invalid, or there is not one ONNX file.
     """
-    path = folder / ML_PACKAGE
-    if not path.is_file():
+    package = read_package(folder / ML_PACKAGE, _MlPackage)
+    if package is None:
         return None
-    try:
-        package = _MlPackage.model_validate(dict(ros_parameters(path)))
-    except ValidationError as error:
-        raise ArtifactError(path, "is invalid", problems=problem_clauses(error, _MlPackage)) from None
-    content: dict[str, Any] = {**package.model_dump(), "onnx_file": find_onnx(folder)}
-    metadata = folder / DEPLOY_METADATA
-    if metadata.is_file():
-        own = read_yaml(metadata)
-        keys = ("class_names", "batch_size")
-        content |= {key: own[key] for key in keys if isinstance(own, dict) and key in own}
-    try:
-        return parse_config(content)
-    except ConfigError as error:
-        raise ArtifactError(path, "is invalid", problems=error.problems or (str(error),)) from None
+    return parse_bundle(folder, package.model_dump(), ("class_names", "batch_size"), parse_config)
 
 
 def _range(axis: AxisRange) -> list[int]:

@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from awml_deploy_core.errors import ConfigError, ParameterError
+from awml_deploy_core.errors import ConfigError
 from awml_deploy_core.validation import problem_clauses
 from awml_extractors.axes import AxisRange, check_axis
 from awml_extractors.bundle_names import OnnxFile
+from awml_extractors.run_options import RunOptions
 
 CHANNELS = 5
 """Blue, green, red, depth, intensity."""
 
 
-class CalibrationStatusOptions(BaseModel):
+class CalibrationStatusOptions(RunOptions):
     """Run-time options of the pre-processing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    subject: ClassVar[str] = "pre-processing options"
 
     rectify: bool = True
     """Whether images are rectified with the distortion of their calibration; false where they are
     already, as behind ROS image_proc."""
-
-    def merged(self, changes: Mapping[str, Any]) -> CalibrationStatusOptions:
-        """These options with some changed.
-
-        Raises:
-            ParameterError: Any option is unknown or invalid; all problems are listed.
-        """
-        try:
-            return CalibrationStatusOptions.model_validate({**self.model_dump(), **changes})
-        except ValidationError as error:
-            problems = problem_clauses(error, CalibrationStatusOptions)
-            raise ParameterError("pre-processing options", "are invalid", problems=problems) from None
 
 
 class CalibrationStatusConfig(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from awml_extractors.centerpoint.jit import inlined
+from awml_extractors.jit import inlined
 
 SCRATCH_SHAPE = (2, 40)
 """Of float64 work memory. Clipping by a side adds one vertex, but where a box is as small as the

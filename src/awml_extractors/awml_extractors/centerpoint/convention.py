@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from awml_extractors.centerpoint.arithmetic import arctan2, exp
+from awml_extractors.arithmetic import arctan2, exp
 from awml_extractors.centerpoint.config import HeadConvention
 
 Array = npt.NDArray[Any]

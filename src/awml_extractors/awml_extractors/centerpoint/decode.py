@@ -20,11 +20,11 @@ from numba import types
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import TensorMismatchError
-from awml_extractors.centerpoint.arithmetic import sigmoid_of
+from awml_extractors.arithmetic import sigmoid_of
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.convention import decode_size, decode_yaw
-from awml_extractors.centerpoint.jit import inlined, kernel, read_only, tuple_of, writable
 from awml_extractors.centerpoint.options import PostprocessOptions
+from awml_extractors.jit import inlined, kernel, read_only, tuple_of, writable
 
 Map = npt.NDArray[np.float32]
 

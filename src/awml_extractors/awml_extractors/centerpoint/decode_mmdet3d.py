@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from awml_extractors.centerpoint.arithmetic import sigmoid
+from awml_extractors.arithmetic import sigmoid
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.decode import Decoded, HeadMaps, boxes_at, logit_floor, tie_floor
 from awml_extractors.centerpoint.options import PostprocessOptions

@@ -10,10 +10,10 @@ from numba import types
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ParameterError
-from awml_extractors.centerpoint.arithmetic import cos_sin
+from awml_extractors.arithmetic import cos_sin
 from awml_extractors.centerpoint.bev_iou import SCRATCH_SHAPE, box_overlap
-from awml_extractors.centerpoint.jit import kernel, read_only, writable
 from awml_extractors.centerpoint.options import PostprocessOptions
+from awml_extractors.jit import kernel, read_only, writable
 
 PEDESTRIAN = "PEDESTRIAN"
 MIN_UNION_AREA = 0.01

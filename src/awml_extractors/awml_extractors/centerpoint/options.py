@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from awml_deploy_core.errors import ParameterError
 from awml_deploy_core.validation import problem_clauses
 from awml_extractors.centerpoint.class_remapper import RemapRule, default_rules
+from awml_extractors.pipeline_choice import PipelineChoice
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Distance = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -72,7 +73,7 @@ class PostprocessOptions(BaseModel):
     against annotations that do not have them: a box that became a TRAILER matches no TRUCK.
     """
 
-    pipeline: Literal["auto", "device", "host"] = "auto"
+    pipeline: PipelineChoice = "auto"
     """Where the frame is outside of the network: on the GPU (`device`), on the CPU (`host`), or where the
     network is (`auto`).
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from awml_extractors.centerpoint.jit import COLUMN, kernel, prefetch, read_only, tuple_of, writable
+from awml_extractors.jit import COLUMN, kernel, prefetch, read_only, tuple_of, writable
 
 BLOCK = 512
 """Points whose cells are computed together, small enough to stay in the first-level cache."""

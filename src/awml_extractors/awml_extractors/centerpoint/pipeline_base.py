@@ -10,7 +10,6 @@ from typing_extensions import Self
 
 from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.errors import ParameterError
 from awml_deploy_core.pipeline import Candidates, InferencePipeline, require_sessions
 from awml_deploy_core.points import PointCloudFrame, PointColumns
 from awml_deploy_core.runtime.session import Session, Tensors
@@ -20,6 +19,7 @@ from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.decode import HeadMaps
 from awml_extractors.centerpoint.options import PostprocessOptions
 from awml_extractors.centerpoint.specs import BACKBONE_NECK_HEAD, VOXEL_ENCODER
+from awml_extractors.pipeline_choice import check_choice_stays
 
 STAGES = ("voxelize", "encode", "scatter", "backbone_head", "decode_boxes", "nms")
 
@@ -71,14 +71,7 @@ class CenterPointPipelineBase(InferencePipeline[PointCloudFrame, Detections]):
                 is another one.
         """
         changed = self._options.merged(options, self._config.class_names)
-        if changed.pipeline != self._options.pipeline:
-            raise ParameterError(
-                "pipeline",
-                "cannot change while the model is open",
-                got=changed.pipeline,
-                expected=self._options.pipeline,
-                hint="Open the model again with the other one.",
-            )
+        check_choice_stays(self._options.pipeline, changed.pipeline)
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         other._set_options(changed)

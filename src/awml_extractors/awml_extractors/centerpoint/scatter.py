@@ -10,7 +10,7 @@ from numba import types
 
 from awml_deploy_core.errors import TensorMismatchError
 from awml_extractors.centerpoint.config import CenterPointConfig
-from awml_extractors.centerpoint.jit import kernel, read_only, writable
+from awml_extractors.jit import kernel, read_only, writable
 
 
 @kernel(

@@ -7,22 +7,18 @@ Autoware's node reads; ``deploy_metadata.yaml`` carries what they cannot express
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from awml_deploy_core.errors import ArtifactError, ConfigError
+from awml_deploy_core.errors import ArtifactError
 from awml_deploy_core.files import write_text
-from awml_deploy_core.validation import problem_clauses
-from awml_extractors.bundle_yaml import read_yaml, ros_parameters, write_yaml
-from awml_extractors.single_onnx import find_onnx
+from awml_extractors.bundle_yaml import write_yaml
+from awml_extractors.single_onnx import DEPLOY_METADATA, parse_bundle, read_package
 from awml_extractors.yolox.config import YoloxConfig, parse_config
 
 ML_PACKAGE = "ml_package_yolox.param.yaml"
 LABELS = "label.txt"
-DEPLOY_METADATA = "deploy_metadata.yaml"
 
 _NETWORK_KEYS = (
     "input_size",
@@ -85,27 +81,14 @@ def read_bundle(folder: Path) -> YoloxConfig | None:
     Raises:
         ArtifactError: The metadata is unreadable or invalid, or there is not one ONNX file.
     """
-    path = folder / ML_PACKAGE
-    if not path.is_file():
+    package = read_package(folder / ML_PACKAGE, _MlPackage)
+    if package is None:
         return None
-    try:
-        package = _MlPackage.model_validate(dict(ros_parameters(path)))
-    except ValidationError as error:
-        raise ArtifactError(path, "is invalid", problems=problem_clauses(error, _MlPackage)) from None
-    content: dict[str, Any] = {
+    content = {
         "class_names": _read_labels(folder / LABELS),
-        "onnx_file": find_onnx(folder),
         "options": {"decoder": "autoware", **package.model_dump()},
     }
-    if (folder / DEPLOY_METADATA).is_file():
-        own = read_yaml(folder / DEPLOY_METADATA)
-        content |= {key: own[key] for key in _NETWORK_KEYS if isinstance(own, Mapping) and key in own}
-    try:
-        return parse_config(content)
-    except ConfigError as error:
-        raise ArtifactError(
-            folder, "its metadata is invalid", problems=error.problems or (str(error),)
-        ) from None
+    return parse_bundle(folder, content, _NETWORK_KEYS, parse_config)
 
 
 def _read_labels(path: Path) -> list[str]:

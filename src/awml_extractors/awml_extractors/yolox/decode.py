@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from awml_extractors.arithmetic import exp
 from awml_extractors.yolox.config import STRIDES, YoloxConfig
 
 FloatArray = npt.NDArray[np.float32]
@@ -50,7 +51,8 @@ class Decoder:
             threshold: Of objectness times class score.
             every_class: A cell gives a box for every class above the threshold, not only for the best.
         """
-        scores = output[:, 4:5] * output[:, 5:]
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = output[:, 4:5] * output[:, 5:]
         non_finite = ~np.isfinite(output).all(axis=1)
         if every_class:
             cells, labels = np.nonzero((scores > np.float32(threshold)) & ~non_finite[:, None])
@@ -62,9 +64,9 @@ class Decoder:
         order = np.argsort(-chosen, kind="stable")
         cells, labels, chosen = cells[order], labels[order], chosen[order]
         stride = self._strides[cells, None]
-        centers = (output[cells, :2] + self._grid[cells]) * stride
         with np.errstate(over="ignore", invalid="ignore"):
-            half = np.exp(output[cells, 2:4]) * stride / np.float32(2)
+            centers = (output[cells, :2] + self._grid[cells]) * stride
+            half = exp(output[cells, 2:4]) * stride / np.float32(2)
             boxes = np.concatenate([centers - half, centers + half], axis=1)
         finite = np.isfinite(boxes).all(axis=1)
         return Candidates(

@@ -70,10 +70,10 @@ class YoloxFamily:
     def create_pipeline(
         self, config: YoloxConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> InferencePipeline[Any, Any]:
-        """The pipeline from images to 2D detections."""
-        from awml_extractors.yolox.pipeline import YoloxPipeline
+        """The pipeline from images to 2D detections, of the host or of the GPU."""
+        from awml_extractors.yolox.pipeline_choice import create_pipeline
 
-        return YoloxPipeline(config, sessions, options)
+        return create_pipeline(config, sessions, options)
 
     def open_samples(
         self,

@@ -48,9 +48,18 @@ class Letterbox:
             )
         return cls(width, height, *scaled, scale)
 
-    def make_input(self, image: Image, input_size: tuple[int, int]) -> FloatArray:
-        """float32 [1, 3, H, W]: blue, green, red, 0 to 255 in whole numbers."""
-        result = np.full((1, 3, *input_size), GREY, np.float32)
+    def make_input(
+        self, image: Image, input_size: tuple[int, int], out: FloatArray | None = None
+    ) -> FloatArray:
+        """float32 [1, 3, H, W]: blue, green, red, 0 to 255 in whole numbers.
+
+        Args:
+            image: Of the size that this is for.
+            input_size: ``(H, W)``.
+            out: Where it is written; a new array if None.
+        """
+        result = np.empty((1, 3, *input_size), np.float32) if out is None else out
+        result.fill(GREY)
         resized = resize_bilinear(image.pixels, self.scaled_width, self.scaled_height)
         result[0, :, : self.scaled_height, : self.scaled_width] = resized.transpose(2, 0, 1)
         return result

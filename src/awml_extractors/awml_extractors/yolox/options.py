@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from awml_deploy_core.errors import ParameterError
-from awml_deploy_core.validation import problem_clauses
+from awml_extractors.pipeline_choice import PipelineChoice
+from awml_extractors.run_options import RunOptions
 
 Score = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
 
-class YoloxOptions(BaseModel):
+class YoloxOptions(RunOptions):
     """Thresholds of decoding and of non-maximum suppression."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    subject: ClassVar[str] = "post-processing options"
 
     decoder: Literal["mmdet", "autoware"] = "mmdet"
     """`mmdet`: the best class of every cell, suppression within a class, as AWML evaluates;
@@ -28,15 +27,9 @@ class YoloxOptions(BaseModel):
     """Boxes that overlap a better one by more than this IoU are dropped. Autoware's default is 0.7."""
     max_detections: Annotated[int, Field(gt=0, le=100000)] = 300
     """Most boxes of an image, the best ones."""
+    pipeline: PipelineChoice = "auto"
+    """Where decoding and suppression are: on the GPU (`device`), on the CPU (`host`), or where the network
+    is (`auto`).
 
-    def merged(self, changes: Mapping[str, Any]) -> YoloxOptions:
-        """These options with some changed.
-
-        Raises:
-            ParameterError: Any option is unknown or invalid; all problems are listed.
-        """
-        try:
-            return YoloxOptions.model_validate({**self.model_dump(), **changes})
-        except ValidationError as error:
-            problems = problem_clauses(error, YoloxOptions)
-            raise ParameterError("post-processing options", "are invalid", problems=problems) from None
+    It takes effect when the model is opened. Boxes are the same.
+    """

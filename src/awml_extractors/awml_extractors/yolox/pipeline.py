@@ -1,74 +1,31 @@
-"""YOLOX from camera images to 2D detections."""
+"""YOLOX from camera images to 2D detections on the host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from typing_extensions import Self
-
-from awml_deploy_core.components import DynamicAxis
 from awml_deploy_core.detections2d import Detections2D
 from awml_deploy_core.images import Image
-from awml_deploy_core.pipeline import InferencePipeline, StageClock, TensorTap, require_sessions
+from awml_deploy_core.pipeline import StageClock, TensorTap
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.yolox.config import YoloxConfig
-from awml_extractors.yolox.decode import Candidates, Decoder
+from awml_extractors.yolox.decode import Decoder
 from awml_extractors.yolox.letterbox import Letterbox
-from awml_extractors.yolox.nms import suppress, suppress_by_class
-from awml_extractors.yolox.specs import DETECTOR
+from awml_extractors.yolox.pipeline_base import STAGES, YoloxPipelineBase
+from awml_extractors.yolox.selection import select
 
-STAGES = ("letterbox", "model", "decode", "nms")
+__all__ = ["STAGES", "YoloxPipeline"]
 
 
-class YoloxPipeline(InferencePipeline[Image, Detections2D]):
-    """Letterboxing, network, decoding and suppression on the CPU.
-
-    Every image reports the stages :data:`STAGES` and the counts ``boxes_decoded`` (before NMS),
-    ``boxes_non_finite`` (left out because the network gave NaN or infinity) and ``boxes``. Boxes
-    without a part inside the image are left out.
-
-    Args:
-        config: The variant.
-        sessions: Its session, by component name.
-        options: Changes to ``config.options``.
-
-    Raises:
-        ConfigError: The session is missing.
-        ParameterError: An option is unknown or invalid.
-    """
+class YoloxPipeline(YoloxPipelineBase):
+    """Letterboxing, network, decoding and suppression on the CPU."""
 
     def __init__(
         self, config: YoloxConfig, sessions: Mapping[str, Session], options: Mapping[str, Any]
     ) -> None:
-        self._config = config
-        self._options = config.options.merged(options)
-        (self._session,) = require_sessions("YOLOX pipeline", sessions, DETECTOR)
+        super().__init__(config, sessions, options)
         self._decoder = Decoder(config)
-
-    @property
-    def sessions(self) -> tuple[Session, ...]:
-        return (self._session,)
-
-    def option_values(self) -> dict[str, Any]:
-        """Options in force."""
-        return self._options.model_dump()
-
-    def with_options(self, options: Mapping[str, Any]) -> Self:
-        """This pipeline with some options changed; the session is shared.
-
-        Raises:
-            ParameterError: Any option is unknown or invalid; all problems are listed.
-        """
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _options=self._options.merged(options))
-        return other
-
-    def warm_up(self) -> None:
-        """Run the session once."""
-        self.infer(Image(np.zeros((*self._config.input_size, 3), np.uint8)))
 
     def _infer(
         self, sample: Image, clock: StageClock, tap: TensorTap | None
@@ -78,49 +35,10 @@ class YoloxPipeline(InferencePipeline[Image, Detections2D]):
             letterbox = Letterbox.of(sample.width, sample.height, self._config.input_size)
             tensor = self._batch(letterbox.make_input(sample, self._config.input_size))
         with clock.stage("model"):
-            (name,) = (spec.name for spec in self._session.spec.inputs)
-            outputs = self._run_session(self._session, {name: tensor}, tap)
-            (output,) = (outputs[spec.name] for spec in self._session.spec.outputs)
+            output = self._run(tensor, tap)
         with clock.stage("decode"):
             candidates = self._decoder.decode(
                 output[0], options.score_threshold, every_class=options.decoder == "autoware"
             )
         with clock.stage("nms"):
-            detections = self._suppress(candidates, letterbox)
-        return detections, {
-            "boxes_decoded": len(candidates),
-            "boxes_non_finite": candidates.num_non_finite,
-            "boxes": len(detections),
-        }
-
-    def _suppress(self, candidates: Candidates, letterbox: Letterbox) -> Detections2D:
-        options, boxes = self._options, candidates.boxes
-        if options.decoder == "autoware":
-            # Autoware keeps corner and size as whole numbers, here and in the image.
-            boxes = _whole_pixels(boxes)
-            kept = suppress(boxes, options.nms_threshold, options.max_detections)
-            in_image = _whole_pixels(letterbox.to_image(boxes[kept], margin=1.0))
-        else:
-            kept = suppress_by_class(
-                boxes, candidates.labels, options.nms_threshold, options.max_detections
-            )
-            in_image = letterbox.to_image(boxes[kept])
-        found = Detections2D(
-            in_image, candidates.scores[kept], candidates.labels[kept], self._config.class_names
-        )
-        # What lies in the grey part alone has no area left.
-        return found.select(np.flatnonzero((in_image[:, 2:] > in_image[:, :2]).all(axis=1)))
-
-    def _batch(self, tensor: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The image alone, or with empty ones after it where the graph has a larger batch."""
-        axis = self._session.spec.inputs[0].shape[0]
-        least = axis.min if isinstance(axis, DynamicAxis) else axis
-        if least == 1:
-            return tensor
-        return np.concatenate([tensor, np.zeros((least - 1, *tensor.shape[1:]), np.float32)])
-
-
-def _whole_pixels(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Boxes whose upper left corner and size are cut to whole numbers."""
-    corner = np.trunc(boxes[:, :2])
-    return np.concatenate([corner, corner + np.trunc(boxes[:, 2:] - boxes[:, :2])], axis=1)
+            return self._finished(select(candidates, options), len(candidates), letterbox)

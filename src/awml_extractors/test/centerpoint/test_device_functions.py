@@ -10,8 +10,7 @@ from device_functions import ON_CPU, arguments_of, assert_same_bits, write_sourc
 
 
 def test_the_same_bits(tmp_path: Path) -> None:
-    source = write_source(tmp_path)
-    kernels = emulate(source.path, options=source.options)
+    kernels = emulate(write_source(tmp_path))
     for name, arguments in arguments_of(3000, 0).items():
         expected = ON_CPU[name](*arguments)
         out = np.empty_like(expected)

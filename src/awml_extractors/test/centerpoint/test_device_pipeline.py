@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_emulation import EmulatedContext
+from cuda_emulation import EmulatedContext, ReplayedCalls
 
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.detections import Detections
@@ -69,16 +69,6 @@ class FakeSession:
 def sessions() -> dict[str, FakeSession]:
     encoder, head = component_specs(CONFIG)
     return {VOXEL_ENCODER: FakeSession(encoder), BACKBONE_NECK_HEAD: FakeSession(head)}
-
-
-class ReplayedCalls:
-    """In place of a graph: what would be captured is called at every launch, and not before."""
-
-    def __init__(self, _: CudaContext, __: int, enqueue: Callable[[int], None]) -> None:
-        self.launch = enqueue
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(params=["emulated", "emulated graphs", "gpu"])

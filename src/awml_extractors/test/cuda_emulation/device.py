@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -51,7 +51,7 @@ class EmulatedContext:
 
     def load(self, _context: CudaContext, source: KernelSource) -> KernelModule:
         """In place of :class:`~awml_deploy_core.runtime.cuda.KernelModule`."""
-        return cast(KernelModule, _Module(self, emulate(source.path, options=source.options)))
+        return cast(KernelModule, _Module(self, emulate(source)))
 
     def next_seed(self) -> int:
         """Seed of the next launch."""
@@ -170,3 +170,13 @@ class _Launch:
 
     def enqueue(self, stream: int) -> None:
         self._run()
+
+
+class ReplayedCalls:
+    """In place of a graph: what would be captured is called at every launch, and not before."""
+
+    def __init__(self, _: CudaContext, __: int, enqueue: Callable[[int], None]) -> None:
+        self.launch = enqueue
+
+    def close(self) -> None:
+        pass

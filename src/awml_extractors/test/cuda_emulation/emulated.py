@@ -11,13 +11,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from awml_deploy_core.runtime.cuda import DeviceSpan, PinnedBuffer
+from awml_deploy_core.runtime.cuda import DeviceSpan, KernelSource, PinnedBuffer
 
 _HERE = Path(__file__).parent
 _KERNEL = re.compile(
@@ -89,22 +90,21 @@ class EmulatedKernels:
             raise RuntimeError(f"{kernel}: {problem.decode()}")
 
 
-def emulate(source: Path | str, *, options: Sequence[str] = ()) -> EmulatedKernels:
+def emulate(source: KernelSource | str) -> EmulatedKernels:
     """Compile a ``.cu`` file, or CUDA C++ text, for the CPU; the test is skipped without g++.
 
-    Libraries are kept in the temporary folder by the hash of everything they are made of.
-
-    Args:
-        source: Path of the file (its folder is searched for included files), or the text.
-        options: For the preprocessor, e.g. ``-DCHANNELS=9``; those that only NVRTC knows are left out.
+    Libraries are kept in the temporary folder by the hash of everything they are made of. Options that
+    only NVRTC knows are left out.
     """
-    folder = source.parent if isinstance(source, Path) else _HERE
-    text = source.read_text() if isinstance(source, Path) else source
-    return _compiled(text, folder, tuple(option for option in options if option.startswith("-D")))
+    if isinstance(source, str):
+        return _compiled(source, (), ())
+    folders = (source.path.parent, *source.folders)
+    defines = tuple(option for option in source.options if option.startswith("-D"))
+    return _compiled(source.path.read_text(), folders, defines)
 
 
 @functools.cache
-def _compiled(text: str, folder: Path, defines: tuple[str, ...]) -> EmulatedKernels:
+def _compiled(text: str, folders: tuple[Path, ...], defines: tuple[str, ...]) -> EmulatedKernels:
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("emulation of CUDA kernels needs g++")
@@ -114,10 +114,10 @@ def _compiled(text: str, folder: Path, defines: tuple[str, ...]) -> EmulatedKern
     body = _DYNAMIC_SHARED.sub(r"\1* const \2 = static_cast<\1*>(cuda_emulation::dynamic_shared());", text)
     registrations = "\n".join(f"CUDA_EMULATION_KERNEL({name})" for name in kernels)
     unit = f'#include "cuda_emulation.hpp"\n#line 1 "source.cu"\n{body}\n{registrations}\n'
-    command = [compiler, *_OPTIONS, *_WARNINGS, *defines, f"-I{_HERE}", f"-I{folder}"]
-    included = b"".join(
-        p.read_bytes() for p in (*sorted(_HERE.glob("*.hpp")), *sorted(folder.glob("*.cuh")))
-    )
+    command = [compiler, *_OPTIONS, *_WARNINGS, *defines, f"-I{_HERE}"]
+    command += [f"-I{folder}" for folder in folders]
+    headers = [sorted(_HERE.glob("*.hpp")), *(sorted(folder.glob("*.cuh")) for folder in folders)]
+    included = b"".join(path.read_bytes() for path in chain(*headers))
     digest = hashlib.sha256(repr((command, unit)).encode() + included).hexdigest()[:24]
     cache = Path(tempfile.gettempdir()) / f"awml_cuda_emulation_{os.getuid()}"
     cache.mkdir(mode=0o700, exist_ok=True)

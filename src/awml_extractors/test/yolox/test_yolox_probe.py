@@ -17,7 +17,7 @@ from awml_deploy_core.errors import ExportError
 from awml_deploy_core.family import Probe, ProvidesProbes
 from awml_deploy_core.verification import Status
 from awml_deploy_core.verification.probing import Decoder, run_probes
-from awml_extractors.yolox import decode, letterbox, pipeline
+from awml_extractors.yolox import decode, letterbox, selection
 from awml_extractors.yolox import model as network
 from awml_extractors.yolox.extractor_probe import extractor_probes
 from awml_extractors.yolox.family import YoloxFamily
@@ -142,17 +142,17 @@ FAULTS: dict[str, tuple[Any, str, Any]] = {
     "image stretched": (letterbox.Letterbox, "of", classmethod(_stretched)),
     "image centred": (letterbox.Letterbox, "make_input", _centred),
     "suppression regardless of class": (
-        pipeline,
+        selection,
         "suppress_by_class",
-        lambda boxes, labels, threshold, limit: pipeline.suppress(boxes, threshold, limit),
+        lambda boxes, labels, threshold, limit: selection.suppress(boxes, threshold, limit),
     ),
     "suppression by half the threshold": (
-        pipeline,
+        selection,
         "suppress",
         lambda boxes, threshold, limit: RIGHT_SUPPRESS(boxes, threshold / 2, limit),
     ),
 }
-RIGHT_SUPPRESS = pipeline.suppress
+RIGHT_SUPPRESS = selection.suppress
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -3,11 +3,11 @@
 Importing it needs no cuda-python; opening a :class:`CudaContext` does.
 """
 
-from awml_deploy_core.runtime.cuda.context import CudaContext
+from awml_deploy_core.runtime.cuda.context import CudaContext, drain, to_host
 from awml_deploy_core.runtime.cuda.driver import cuda_python_problem
 from awml_deploy_core.runtime.cuda.graph import CudaGraph, capture
 from awml_deploy_core.runtime.cuda.kernels import KernelSource, compile_kernels
-from awml_deploy_core.runtime.cuda.launch import BoundKernel, Kernel, KernelModule
+from awml_deploy_core.runtime.cuda.launch import BoundKernel, Kernel, KernelModule, LoadModule
 from awml_deploy_core.runtime.cuda.memory import DeviceBuffer, DeviceSpan, PinnedBuffer
 
 __all__ = [
@@ -19,8 +19,11 @@ __all__ = [
     "Kernel",
     "KernelModule",
     "KernelSource",
+    "LoadModule",
     "PinnedBuffer",
     "capture",
     "compile_kernels",
     "cuda_python_problem",
+    "drain",
+    "to_host",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from awml_deploy_core.errors import BackendUnavailableError, InferenceError
 from awml_deploy_core.runtime.cuda.driver import CudaDriver
 from awml_deploy_core.runtime.cuda.memory import DeviceBuffer, PinnedBuffer, array_at, byte_count
 
+_LOG = logging.getLogger(__name__)
 _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING of cuda.h."""
 _EVENT_TIMED = 0
@@ -237,3 +239,23 @@ class CudaContext:
 
     def _on(self, stream: int | None) -> int:
         return self._stream if stream is None else stream
+
+
+def to_host(context: CudaContext, buffer: DeviceBuffer) -> npt.NDArray[Any]:
+    """A copy of an array of the device; waits for the context's own stream."""
+    array = np.empty(buffer.shape, buffer.dtype)
+    context.download(array, buffer.address)
+    context.synchronize()
+    return array
+
+
+def drain(context: CudaContext) -> None:
+    """Wait for what a failed frame left on the context's own stream, so that the next one can start.
+
+    Raises:
+        DeviceLostError: There can be none: backends do not say so themselves.
+    """
+    try:
+        context.synchronize()
+    except InferenceError as error:
+        _LOG.error("after a failed frame: %s", error)

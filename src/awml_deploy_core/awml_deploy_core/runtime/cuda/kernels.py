@@ -31,13 +31,36 @@ _LOG_LINES = 40
 class KernelSource:
     """A ``.cu`` file with the options it is compiled with, beside :data:`DEFAULT_OPTIONS`.
 
-    What it includes in quotation marks lies beside it; NVRTC has no header of CUDA, C or C++, so
-    ``<cuda_fp16.h>`` and ``<cstdint>`` are not found. Kernels are ``extern "C" __global__``.
+    What it includes in quotation marks lies beside it or in one of ``folders``; NVRTC has no header of
+    CUDA, C or C++, so ``<cuda_fp16.h>`` and ``<cstdint>`` are not found. Kernels are
+    ``extern "C" __global__``.
     """
 
     path: Path
     options: tuple[str, ...] = ()
     """E.g. ``-DCHANNELS=9``, or ``--fmad=true`` in place of the default."""
+    folders: tuple[Path, ...] = ()
+    """Of headers that several sources share, in the order in which they are searched."""
+
+    def read(self) -> dict[str, bytes]:
+        """The source and every file that it includes, directly or not, by name.
+
+        Raises:
+            ArtifactError: The source is missing.
+        """
+        found: dict[str, bytes] = {}
+        pending = [self.path.name]
+        while pending:
+            name = pending.pop()
+            places = [folder / name for folder in (self.path.parent, *self.folders)]
+            file = next((place for place in places if place.is_file()), places[0])
+            # A header that is not there may belong to an inactive branch; if not, the compiler names it.
+            if name in found or (name != self.path.name and not file.is_file()):
+                continue
+            with io_errors(file, "cannot be read"):
+                found[name] = file.read_bytes()
+            pending += _INCLUDE.findall(found[name].decode(errors="replace"))
+        return found
 
 
 def compile_kernels(source: KernelSource, arch: str, *, cache: Path | None = None) -> bytes:
@@ -57,7 +80,7 @@ def compile_kernels(source: KernelSource, arch: str, *, cache: Path | None = Non
         MissingDependencyError: NVRTC is not installed.
         KernelCompileError: The source does not compile; its log is listed.
     """
-    headers = _read_sources(source.path)
+    headers = source.read()
     text = headers.pop(source.path.name)
     chosen = {option.partition("=")[0] for option in source.options}
     defaults = [option for option in DEFAULT_OPTIONS if option.partition("=")[0] not in chosen]
@@ -83,22 +106,6 @@ def cache_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "awml_deploy"
-
-
-def _read_sources(path: Path) -> dict[str, bytes]:
-    """A source and every file beside it that it includes, directly or not, by name."""
-    found: dict[str, bytes] = {}
-    pending = [path.name]
-    while pending:
-        name = pending.pop()
-        file = path.parent / name
-        # A header that is not there may belong to an inactive branch; if not, the compiler names it.
-        if name in found or (name != path.name and not file.is_file()):
-            continue
-        with io_errors(file, "cannot be read"):
-            found[name] = file.read_bytes()
-        pending += _INCLUDE.findall(found[name].decode(errors="replace"))
-    return found
 
 
 def _key(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,10 @@ class KernelModule:
             kind = driver.api.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             driver.call("cuFuncSetAttribute", handle, kind, dynamic_shared)
         return Kernel(self._context, name, handle)
+
+
+LoadModule = Callable[[CudaContext, KernelSource], KernelModule]
+"""Makes the kernels of a source; a test puts another in the place of :class:`KernelModule`."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,26 @@ def test_code_is_kept_by_source_headers_options_and_architecture(
     assert len(entries(cache)) == 4
 
 
+def test_headers_of_other_folders_are_found_after_those_beside_the_source(
+    source: KernelSource, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "size.cuh").write_text("#error the header beside the source comes first\n")
+    (shared / "factor.cuh").write_text('#include "offset.cuh"\n#define FACTOR 2.0f\n')
+    (shared / "offset.cuh").write_text("#define OFFSET 1\n")
+    source.path.write_text(f'#include "factor.cuh"\n{SOURCE}')
+    wide = KernelSource(source.path, folders=(shared,))
+    assert set(wide.read()) == {"twice.cu", "size.cuh", "factor.cuh", "offset.cuh"}
+    cache = tmp_path / "cache"
+    assert compile_kernels(wide, "sm_90", cache=cache)
+    (shared / "offset.cuh").write_text("#define OFFSET 2\n")
+    compile_kernels(wide, "sm_90", cache=cache)
+    assert len(entries(cache)) == 2
+    with pytest.raises(KernelCompileError):
+        compile_kernels(KernelSource(source.path), "sm_90", cache=cache)
+
+
 def test_a_damaged_entry_is_compiled_again(source: KernelSource, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     code = compile_kernels(source, "sm_90", cache=cache)

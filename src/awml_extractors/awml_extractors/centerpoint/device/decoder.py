@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_core.errors import ParameterError, TensorMismatchError
-from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, KernelModule, KernelSource
+from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, KernelModule, LoadModule
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.decode import HeadMaps, decode_autoware
 from awml_extractors.centerpoint.decode_mmdet3d import decode_mmdet3d
@@ -27,8 +27,6 @@ _MOST_BOXES = 32768
 """Four bits a box have to fit into the shared memory of a block."""
 _MOST_BINDINGS = 16
 """Sets of addresses whose launches are kept."""
-
-Loader = Callable[[CudaContext, KernelSource], KernelModule]
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class DeviceDecoder:
         max_boxes: int = MAX_BOXES,
         *,
         half: bool = False,
-        load: Loader = KernelModule,
+        load: LoadModule = KernelModule,
     ) -> None:
         if not 1 <= max_boxes <= _MOST_BOXES:
             raise ParameterError(

@@ -22,6 +22,7 @@ from awml_deploy_core.runtime.cuda import (
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.constants import FOLDER
 from awml_extractors.centerpoint.device.parameters import FIELD_WORDS, ROW, Parameters, box_fields
+from awml_extractors.device import HEADERS
 
 _LISTED, _CELLS_OF_BLOCK, _BINS = 32, 1024, 128 * 128
 _RANKED_OF_BLOCK, _LISTED_OF_BLOCK, _PAIRED_OF_BLOCK = 32, 16, 4
@@ -35,8 +36,8 @@ def kernel_sources(classes: int, *, half: bool) -> tuple[KernelSource, KernelSou
     layout = f"-DPARAMETER_BYTES={ctypes.sizeof(Parameters)}"
     element = ("-DHEAD_HALF=1",) if half else ()
     return (
-        KernelSource(FOLDER / "decode.cu", (layout, f"-DCLASSES={classes}", *element)),
-        KernelSource(FOLDER / "suppress.cu", (layout,)),
+        KernelSource(FOLDER / "decode.cu", (layout, f"-DCLASSES={classes}", *element), (HEADERS,)),
+        KernelSource(FOLDER / "suppress.cu", (layout,), (HEADERS,)),
     )
 
 

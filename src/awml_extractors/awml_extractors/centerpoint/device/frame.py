@@ -6,12 +6,11 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from awml_deploy_core.errors import AwmlDeployError, InferenceError
 from awml_deploy_core.points import PointCloudFrame
-from awml_deploy_core.runtime.cuda import CudaContext, DeviceBuffer, KernelModule
+from awml_deploy_core.runtime.cuda import CudaContext, KernelModule, LoadModule, drain, to_host
 from awml_deploy_core.runtime.cuda.bridge import on_device
 from awml_deploy_core.runtime.cuda.program import Program, Step
 from awml_deploy_core.runtime.cuda.session import DeviceSession, largest_shape
@@ -22,7 +21,7 @@ from awml_extractors.centerpoint.device.encoder import DeviceEncoder
 from awml_extractors.centerpoint.device.parameters import parameters_of
 from awml_extractors.centerpoint.device.scatter import DeviceScatter
 from awml_extractors.centerpoint.device.settings import DeviceSettings, EncoderRows
-from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer, LoadModule
+from awml_extractors.centerpoint.device.voxelizer import DeviceVoxelizer
 from awml_extractors.centerpoint.options import PostprocessOptions
 from awml_extractors.centerpoint.pillars import PillarCounts
 from awml_extractors.centerpoint.pipeline_base import pillar_limits
@@ -160,7 +159,7 @@ class DeviceFrame:
             self._run_program()
             self._context.synchronize()
         except AwmlDeployError:
-            self._drain()
+            drain(self._context)
             raise
         return FrameOnDevice(
             self._voxelizer.counts(),
@@ -180,12 +179,12 @@ class DeviceFrame:
         (canvas,) = head.inputs
         return (
             (
-                {source.name: self._download(self._voxelizer.features)[:rows]},
-                {result.name: self._download(encoder.output)[:rows]},
+                {source.name: to_host(self._context, self._voxelizer.features)[:rows]},
+                {result.name: to_host(self._context, encoder.output)[:rows]},
             ),
             (
-                {canvas.name: self._download(self._scatter.canvas)},
-                {name: self._download(buffer) for name, buffer in self._outputs.items()},
+                {canvas.name: to_host(self._context, self._scatter.canvas)},
+                {name: to_host(self._context, buffer) for name, buffer in self._outputs.items()},
             ),
         )
 
@@ -251,20 +250,3 @@ class DeviceFrame:
             self._program.run_eagerly()
             self._context.synchronize()
             self._program.capture()
-
-    def _drain(self) -> None:
-        """Wait for what a failed frame left on the stream, so that the next one can start.
-
-        Raises:
-            DeviceLostError: There can be none: backends do not say so themselves.
-        """
-        try:
-            self._context.synchronize()
-        except InferenceError as error:
-            _LOG.error("after a failed frame: %s", error)
-
-    def _download(self, buffer: DeviceBuffer) -> npt.NDArray[Any]:
-        array = np.empty(buffer.shape, buffer.dtype)
-        self._context.download(array, buffer.address)
-        self._context.synchronize()
-        return array

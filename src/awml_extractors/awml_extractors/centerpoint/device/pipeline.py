@@ -10,16 +10,15 @@ import numpy as np
 from typing_extensions import Self
 
 from awml_deploy_core.detections import Detections
-from awml_deploy_core.device import DeviceSpec
 from awml_deploy_core.pipeline import StageClock, TensorTap
 from awml_deploy_core.points import PointCloudFrame, Sweep
-from awml_deploy_core.runtime.cuda import CudaContext, KernelModule
+from awml_deploy_core.runtime.cuda import CudaContext, KernelModule, LoadModule
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.frame import DeviceFrame
 from awml_extractors.centerpoint.device.settings import DeviceSettings
-from awml_extractors.centerpoint.device.voxelizer import LoadModule
 from awml_extractors.centerpoint.pipeline_base import CenterPointPipelineBase, spread_points
+from awml_extractors.pipeline_choice import device_of
 
 
 class DeviceCenterPointPipeline(CenterPointPipelineBase):
@@ -119,10 +118,3 @@ class DeviceCenterPointPipeline(CenterPointPipelineBase):
             for session, tensors in zip(self.sessions, self._frame.tensors(counts["pillars"]), strict=True):
                 tap.record(session.spec.name, *tensors)
         return detections, {**counts, **done.decoded.as_dict()}
-
-
-def device_of(sessions: tuple[Session, ...]) -> DeviceSpec:
-    """The GPU that the sessions are on; the first one where none is on any."""
-    return next(
-        (session.device for session in sessions if session.device.kind == "cuda"), DeviceSpec("cuda")
-    )

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, DeviceSpan, KernelModule
+from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, DeviceSpan, KernelModule, LoadModule
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.constants import check_dtype, scatter_source
-from awml_extractors.centerpoint.device.voxelizer import LoadModule
 
 _THREADS = 256
 """``THREADS`` of scatter.cu."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from awml_deploy_core.errors import PointCloudError
 from awml_deploy_core.points import PointCloudFrame
-from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, DeviceSpan, KernelModule, KernelSource
+from awml_deploy_core.runtime.cuda import BoundKernel, CudaContext, DeviceSpan, KernelModule, LoadModule
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.clouds import DeviceClouds
 from awml_extractors.centerpoint.device.constants import (
@@ -27,8 +27,6 @@ from awml_extractors.centerpoint.device.frame_header import (
 )
 from awml_extractors.centerpoint.pillars import PillarCounts
 from awml_extractors.centerpoint.sweep_columns import check_sweep
-
-LoadModule = Callable[[CudaContext, KernelSource], KernelModule]
 
 _PLACE_THREADS = 256
 _TILE = 512

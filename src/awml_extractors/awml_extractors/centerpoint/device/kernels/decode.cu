@@ -6,7 +6,6 @@
 #include "postprocess.cuh"
 
 constexpr int kCellsOfThread = 4, kCellsOfBlock = 256 * kCellsOfThread;
-constexpr int kKeysOfWarp = 4;
 
 /// Start a frame. `pillars` may be null.
 extern "C" __global__ void __launch_bounds__(32) begin_frame(const int* pillars, Counters* counters) {
@@ -17,8 +16,7 @@ extern "C" __global__ void __launch_bounds__(32) begin_frame(const int* pillars,
 __device__ __forceinline__ void add_candidate(const Parameters& p, Counters* counters, Key* keys, float score,
                                               unsigned place) {
   const int slot = atomicAdd(&counters->candidates, 1);
-  // The greatest score first, then the first place.
-  if (slot < p.capacity) keys[slot] = static_cast<Key>(~__float_as_uint(score)) << 32 | place;
+  if (slot < p.capacity) keys[slot] = key_of(score, place);
 }
 
 /// The sigmoid is certainly less than that of `logit` below it; `tie_floor` of decode.py.
@@ -114,7 +112,7 @@ extern "C" __global__ void __launch_bounds__(256)
 /// The box of a key; false if it is not finite.
 __device__ inline bool decode_box(const Parameters& p, Key key, const Element* reg, const Element* height,
                                   const Element* dim, const Element* rot, const Element* vel, Row& row) {
-  const unsigned place = static_cast<unsigned>(key), cells = p.cells;
+  const unsigned place = place_of(key), cells = p.cells;
   const bool autoware = p.decoder == kAutoware;
   const int cell = autoware ? place / CLASSES : place % cells;
   const float column = static_cast<float>(cell % p.width), line = static_cast<float>(cell / p.width);
@@ -135,7 +133,7 @@ __device__ inline bool decode_box(const Parameters& p, Key key, const Element* r
   row.yaw = static_cast<float>(yaw == -arithmetic::kPiHigh ? -yaw : yaw);
   row.velocity_x = p.has_twist ? value_of(vel[cell]) : 0.0f;
   row.velocity_y = p.has_twist ? value_of(vel[cells + cell]) : 0.0f;
-  row.score = __uint_as_float(~static_cast<unsigned>(key >> 32));
+  row.score = score_of(key);
   row.label = autoware ? place % CLASSES : place / cells;
   row.unused = 0;
   return is_finite(row.x) && is_finite(row.y) && is_finite(row.z) && is_finite(row.length) &&
@@ -143,7 +141,6 @@ __device__ inline bool decode_box(const Parameters& p, Key key, const Element* r
          is_finite(row.velocity_y);
 }
 
-/// The rank of every key is how many keys are less: a sort in which no thread waits for another.
 /// Boxes are written at their rank and put into the list of their bin; one that is not finite is in none.
 ///
 /// heads [kBins], nexts [capacity]: the lists, whose order is that of threads.
@@ -152,34 +149,13 @@ extern "C" __global__ void __launch_bounds__(256)
                     const Element* dim, const Element* rot, const Element* vel, Counters* counters, Row* rows,
                     Spot* spots, double2* turns, int* heads, int* nexts) {
   const Parameters& p = *parameters;
-  const int total = counters->candidates, lane = threadIdx.x % 32;
+  const int total = counters->candidates;
   if (total > p.capacity) return;
   const int warp = (blockIdx.x * blockDim.x + threadIdx.x) / 32, warps = gridDim.x * blockDim.x / 32;
   for (int first = warp * kKeysOfWarp; first < total; first += warps * kKeysOfWarp) {
-    Key mine[kKeysOfWarp];
-    int less[kKeysOfWarp];
-#pragma unroll
-    for (int i = 0; i < kKeysOfWarp; ++i) {
-      mine[i] = keys[min(first + i, total - 1)];
-      less[i] = 0;
-    }
-#pragma unroll 4
-    for (int j = lane; j < total; j += 32) {
-      const Key other = keys[j];
-#pragma unroll
-      for (int i = 0; i < kKeysOfWarp; ++i) less[i] += other < mine[i];
-    }
     Key key = 0;
     int rank = 0;
-#pragma unroll
-    for (int i = 0; i < kKeysOfWarp; ++i) {
-      for (int d = 16; d > 0; d /= 2) less[i] += __shfl_xor_sync(kWarp, less[i], d);
-      if (lane == i) {
-        key = mine[i];
-        rank = less[i];
-      }
-    }
-    if (lane >= kKeysOfWarp || first + lane >= total || rank >= p.best) continue;
+    if (!rank_key(keys, total, first, key, rank) || rank >= p.best) continue;
     Row row;
     const bool finite = decode_box(p, key, reg, height, dim, rot, vel, row);
     if (!finite) atomicAdd(&counters->non_finite, 1);

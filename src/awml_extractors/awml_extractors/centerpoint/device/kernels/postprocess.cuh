@@ -2,10 +2,9 @@
 #pragma once
 
 #include "arithmetic.cuh"
+#include "ranking.cuh"
 
-typedef unsigned long long Key;
-
-constexpr unsigned kWarp = 0xffffffffu;
+using arithmetic::is_finite;
 
 constexpr int kMaxBins = 32, kMaxClasses = 64;
 enum Decoder { kAutoware = 0, kMmdet3d = 1 };
@@ -113,8 +112,4 @@ __device__ __forceinline__ float value_of(unsigned short element) {
   }
   return __uint_as_float(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | fraction << 13);
 #endif
-}
-
-__device__ __forceinline__ bool is_finite(float value) {
-  return (__float_as_uint(value) & 0x7f800000u) != 0x7f800000u;
 }

@@ -31,6 +31,9 @@ constexpr double kA21 = 0x1.74ddcf11bfbf7p-5, kA23 = 0x1.1b33ac5ef371dp-5, kA25 
 
 __device__ __forceinline__ double infinity() { return __longlong_as_double(0x7ff0000000000000ll); }
 __device__ __forceinline__ double not_a_number() { return __longlong_as_double(0x7ff8000000000000ll); }
+__device__ __forceinline__ bool is_finite(float x) {
+  return (__float_as_uint(x) & 0x7f800000u) != 0x7f800000u;
+}
 __device__ __forceinline__ bool is_negative(double x) { return __double_as_longlong(x) < 0; }
 __device__ __forceinline__ double magnitude(double x) {
   return __longlong_as_double(__double_as_longlong(x) & 0x7fffffffffffffffll);

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numba import types
 
-from awml_extractors.centerpoint.jit import COLUMN, kernel, read_only
+from awml_extractors.jit import COLUMN, kernel, read_only
 
 
 def test_a_kernel_takes_any_layout_and_no_other_dtype() -> None:

@@ -10,7 +10,7 @@ from device_functions import SPECIAL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from awml_extractors.centerpoint import arithmetic
+from awml_extractors import arithmetic
 
 MOST_ULP = 2.0
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from device_frames import CHANNELS
+from ptx import float_operations
 
 from awml_deploy_core.runtime.cuda import KernelSource, compile_kernels
 from awml_extractors.centerpoint.config import CenterPointConfig
-from awml_extractors.centerpoint.device.constants import FOLDER, FrameSizes, frame_source, scatter_source
+from awml_extractors.centerpoint.device.constants import FrameSizes, frame_source, scatter_source
+from awml_extractors.yolox.config import parse_config as parse_yolox
+from awml_extractors.yolox.device import decoder as yolox_decoder
 
 DTYPES = {"float32": np.dtype(np.float32), "float16": np.dtype(np.float16)}
 
@@ -37,6 +39,10 @@ def sources(channels: int, dtype: str) -> tuple[KernelSource, ...]:
     )
 
 
+def yolox_sources(**changes: Any) -> tuple[KernelSource, ...]:
+    return yolox_decoder.kernel_sources(parse_yolox(changes), yolox_decoder.MAX_BOXES)
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not architectures():
@@ -47,7 +53,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("arch", architectures() or ("sm_90",))
 def test_they_compile_for_every_architecture(cache: Path, arch: str, dtype: str) -> None:
-    for source in sources(11, dtype):
+    for source in (*sources(11, dtype), *yolox_sources()):
         assert compile_kernels(source, arch, cache=cache)
 
 
@@ -58,32 +64,25 @@ def test_they_compile_for_every_model(cache: Path, channels: int) -> None:
             assert compile_kernels(source, "sm_75", cache=cache)
 
 
+def test_those_of_yolox_compile_for_any_size_and_number_of_classes(cache: Path) -> None:
+    names = [f"class {index}" for index in range(80)]
+    for changes in ({"input_size": (416, 640), "class_names": names}, {"class_names": ["any"]}):
+        for source in yolox_sources(**changes):
+            assert compile_kernels(source, "sm_75", cache=cache)
+
+
 def test_the_oldest_and_the_latest_architectures_are_among_them(cache: Path) -> None:
     assert {"sm_75", "sm_87", "sm_90", "sm_121"} <= set(architectures())
-
-
-def ptx_of(source: KernelSource) -> str:
-    nvrtc: Any = pytest.importorskip("cuda.bindings.nvrtc")
-    headers = {path.name: path.read_bytes() for path in FOLDER.glob("*.cuh")}
-    names = [name.encode() for name in headers]
-    _, program = nvrtc.nvrtcCreateProgram(
-        source.path.read_bytes(), b"", len(names), list(headers.values()), names
-    )
-    options = [o.encode() for o in ("--std=c++17", "--fmad=false", "-arch=compute_90", *source.options)]
-    (code,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    assert int(code) == 0
-    text = bytearray(nvrtc.nvrtcGetPTXSize(program)[1])
-    nvrtc.nvrtcGetPTX(program, text)
-    nvrtc.nvrtcDestroyProgram(program)
-    return text.decode()
 
 
 @pytest.mark.parametrize("channels", CHANNELS)
 def test_arithmetic_rounds_every_operation(cache: Path, channels: int) -> None:
     """What is not written as rounded to nearest could be fused; flushing denormals would show as ftz."""
-    found = set()
-    for source in sources(channels, "float16"):
-        found |= set(
-            re.findall(r"\b(?:add|sub|mul|div|mad|fma|rcp|sqrt)\.[a-z.]*f(?:32|64)\b", ptx_of(source))
-        )
+    found = set().union(*map(float_operations, sources(channels, "float16")))
     assert found == {"add.rn.f32", "sub.rn.f32", "mul.rn.f32", "div.rn.f32"}
+
+
+def test_so_does_that_of_yolox(cache: Path) -> None:
+    found = set().union(*map(float_operations, yolox_sources()))
+    kinds = {f"{name}.rn.{kind}" for name in ("add", "sub", "mul", "div") for kind in ("f32", "f64")}
+    assert {"mul.rn.f32", "mul.rn.f64", "div.rn.f64"} <= found <= kinds

@@ -1,4 +1,4 @@
-"""How the numba kernels of this family are compiled.
+"""How numba kernels are compiled.
 
 Kernels have fixed signatures and are compiled, or loaded from numba's cache, on their first
 call: importing the modules stays cheap and no input layout can start a compilation on a vehicle.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from awml_deploy_core.runtime.cuda import KernelSource
-from awml_extractors.centerpoint import arithmetic, bev_iou
-from awml_extractors.centerpoint.device import decoder_launches
+from awml_extractors import arithmetic
+from awml_extractors.centerpoint import bev_iou
+from awml_extractors.centerpoint.device.constants import FOLDER
 from awml_extractors.centerpoint.device.decoder_launches import kernel_sources
+from awml_extractors.device import HEADERS
 
 SOURCE = r"""
 #include "overlap.cuh"
@@ -55,11 +56,10 @@ SPECIAL = np.array(
 
 
 def write_source(folder: Path) -> KernelSource:
-    """The kernels and the headers they include, in a folder."""
-    for header in (Path(decoder_launches.__file__).parent / "kernels").glob("*.cuh"):
-        shutil.copy(header, folder)
+    """The kernels, in a folder."""
     (folder / "functions.cu").write_text(SOURCE)
-    return KernelSource(folder / "functions.cu", kernel_sources(1, half=False)[1].options)
+    options = kernel_sources(1, half=False)[1].options
+    return KernelSource(folder / "functions.cu", options, (FOLDER, HEADERS))
 
 
 def overlaps(a: Any, b: Any) -> Any:

@@ -1,0 +1,1 @@
+"""YOLOX's frame on the GPU."""
