@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR of cuda.h."""
+_MULTIPROCESSORS = 16
+"""CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT of cuda.h."""
 _NAME_BYTES = 256
 
 
@@ -18,6 +20,8 @@ class CudaDevice:
     name: str
     compute_capability: str
     """Major and minor, e.g. ``8.9``."""
+    multiprocessors: int | None = None
+    """Tells apart what has one name: every Jetson Orin is an ``Orin``. None is unknown."""
 
 
 def cuda_device_count() -> int:
@@ -38,16 +42,17 @@ def cuda_device(index: int) -> CudaDevice | None:
     if driver.cuDeviceGet(ctypes.byref(handle), ctypes.c_int(index)) != 0:
         return None
     name = ctypes.create_string_buffer(_NAME_BYTES)
-    major, minor = ctypes.c_int(0), ctypes.c_int(0)
+    major, minor, multiprocessors = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
     done = (
         driver.cuDeviceGetName(name, _NAME_BYTES, handle),
         driver.cuDeviceGetAttribute(ctypes.byref(major), _MAJOR, handle),
         driver.cuDeviceGetAttribute(ctypes.byref(minor), _MINOR, handle),
+        driver.cuDeviceGetAttribute(ctypes.byref(multiprocessors), _MULTIPROCESSORS, handle),
     )
     if any(done):
         return None
     text = name.value.decode(errors="replace").strip()
-    return CudaDevice(index, text, f"{major.value}.{minor.value}")
+    return CudaDevice(index, text, f"{major.value}.{minor.value}", multiprocessors.value)
 
 
 def has_cuda_driver() -> bool:
