@@ -99,8 +99,8 @@ class TensorRTExporter:
             raise refusal(plan)
         start = time.perf_counter()
         with held_lock(folder):
-            # Another builder may have been at it while this one waited.
-            fresh = plan if self._rebuild else self.plan((source,), folder)[0]
+            # While this one waited, another may have built the engine or exchanged the ONNX file.
+            (fresh,) = self.plan((source,), folder)
             if fresh.engine is not None:
                 return _artifact(fresh.engine, folder, reused=True)
             record = self._build(fresh, folder, start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from awml_deploy_core.artifacts import Manifest, ModelBundle
 from awml_deploy_core.errors import ConfigError
@@ -13,7 +13,8 @@ from awml_deploy_core.export.factory import ExporterFactory
 from awml_deploy_core.export.tensorrt_exporter import TensorRTExporter, held_lock, refusal
 from awml_deploy_core.export.workflow import ExportProgress
 from awml_deploy_core.files import sha256_file
-from awml_deploy_core.runtime.trt.cache import EngineCache
+from awml_deploy_core.runtime.trt.cache import EngineCache, EngineRecord
+from awml_deploy_core.runtime.trt.key import EngineKey
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class TensorRTBuildWorkflow:
             artifact = self._factory.create(self._target).export(plan.source, bundle.folder)
             self._on_progress(ExportProgress(name, index, len(plans), artifact))
             artifacts.append(artifact)
-        _record(bundle)
+        _Books(bundle, [plan.key for plan in plans]).close()
         return tuple(artifacts)
 
 
@@ -85,14 +86,41 @@ def _sources(bundle: ModelBundle) -> tuple[EngineSource, ...]:
     return tuple(EngineSource(spec, bundle.onnx_path(spec.name)) for spec in bundle.specs)
 
 
-def _record(bundle: ModelBundle) -> None:
-    """List the engines in the manifest; what no ONNX file of the bundle gives any more is removed."""
-    with held_lock(bundle.folder):
-        cache = EngineCache(bundle.folder)
-        cache.sweep({spec.name: sha256_file(bundle.onnx_path(spec.name)) for spec in bundle.specs})
-        if bundle.is_foreign:
+class _Books:
+    """What a build leaves in the bundle: engines that can be told apart, all listed in the manifest."""
+
+    def __init__(self, bundle: ModelBundle, keys: Sequence[EngineKey]) -> None:
+        self._bundle = bundle
+        self._cache = EngineCache(bundle.folder)
+        self._keys = keys
+
+    def close(self) -> None:
+        """Remove what no ONNX file of the bundle gives any more and what a session would confuse with
+        the engines of this build, and list the rest.
+
+        A bundle where nothing is to be done is not written to: in a vehicle it may be read-only.
+        """
+        if self._are_closed():
             return
-        manifest = Manifest.read(bundle.folder)
-        engines = tuple(record for record in cache.records() if not cache.damage(record))
+        with held_lock(self._bundle.folder):
+            self._cache.sweep(self._hashes())
+            self._cache.discard_others(self._keys)
+            if not self._bundle.is_foreign:
+                self._list()
+
+    def _are_closed(self) -> bool:
+        if self._cache.dead_files(self._hashes()) or self._cache.others(self._keys):
+            return False
+        return self._bundle.is_foreign or Manifest.read(self._bundle.folder).engines == self._engines()
+
+    def _list(self) -> None:
+        manifest, engines = Manifest.read(self._bundle.folder), self._engines()
         if engines != manifest.engines:
-            manifest.model_copy(update={"engines": engines}).write(bundle.folder)
+            manifest.model_copy(update={"engines": engines}).write(self._bundle.folder)
+
+    def _engines(self) -> tuple[EngineRecord, ...]:
+        return tuple(record for record in self._cache.records() if not self._cache.damage(record))
+
+    def _hashes(self) -> dict[str, str]:
+        specs = self._bundle.specs
+        return {spec.name: sha256_file(self._bundle.onnx_path(spec.name)) for spec in specs}

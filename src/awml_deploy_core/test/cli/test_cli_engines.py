@@ -13,7 +13,12 @@ from awml_deploy_core.artifacts import Manifest, ModelBundle
 from awml_deploy_core.artifacts.references import reference_path
 from awml_deploy_core.cli.build import LIBRARIES, PRECISIONS
 from awml_deploy_core.cli.main import main
+from awml_deploy_core.export import tensorrt_exporter
 from awml_deploy_core.runtime.cuda_driver import cuda_device
+from awml_deploy_core.runtime.trt.cache import EngineCache
+from awml_deploy_core.runtime.trt.key import Environment
+from awml_deploy_core.runtime.trt.library import find_library
+from awml_deploy_core.runtime.trt.selection import select_engine
 from awml_deploy_core.runtime.trt.settings import LibraryChoice, Precision
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -69,6 +74,36 @@ def test_build_is_dry_then_real_then_nothing_to_do(
     (bundle / engines[0]["file"]).write_bytes(b"x")
     assert main(["inspect", str(bundle), "--json", str(out)]) == 0
     assert any("corrupt" in engine["state"] for engine in result(out)["facts"]["engines"])
+
+
+def test_a_bundle_that_needs_nothing_is_not_written_to(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a vehicle it may be read-only."""
+    rtx()
+    assert main(["build", str(bundle), *TF32]) == 0
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tensorrt_exporter, "folder_lock", refuse)
+    assert main(["build", str(bundle), *TF32]) == 0
+    assert main(["build", str(bundle), *TF32, "--rebuild"]) == 2
+
+
+def test_the_last_build_decides_which_engine_a_session_takes(bundle: Path, tmp_path: Path) -> None:
+    rtx()
+    level = ["--set", "export.tensorrt.optimization_level=1"]
+    assert main(["build", str(bundle), *TF32]) == 0
+    assert main(["build", str(bundle), *TF32, *level]) == 0
+    cache = EngineCache(bundle)
+    assert [record.key.flags for record in cache.records()] == [{"optimization_level": "1"}] * 2
+    assert Manifest.read(bundle).engines == tuple(cache.records())
+    here = Environment.of(find_library("tensorrt_rtx"), None)
+    assert select_engine(cache, "head", bundle / "head.onnx", here, "tf32") in cache.records()
+    half = ["--precision", "fp16", "--library", "tensorrt_rtx"]
+    assert main(["build", str(bundle), *half]) == 0
+    assert len(cache.records()) == 4
 
 
 def test_run_builds_engines_and_a_new_export_keeps_those_that_fit(deploy: Path, tmp_path: Path) -> None:
