@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from awml_deploy_core.runtime.trt.settings import EngineSettings, ShapeRange
 
 if TYPE_CHECKING:
     import tensorrt
+
+_LOG = logging.getLogger(__name__)
 
 _MIB = 1 << 20
 FULL = 100
@@ -63,6 +66,7 @@ def build_engine(
     Raises:
         ExportError: The graph cannot be parsed or built; the library's messages are listed.
         KeyboardInterrupt: Ctrl-C came during the build.
+        Exception: What ``on_progress`` raised; the build is cancelled.
     """
     api, messages = library.api, Messages(library)
     builder = _builder(api, messages, onnx_path)
@@ -76,13 +80,14 @@ def build_engine(
     config = builder.create_builder_config()
     _configure(library, config, settings)
     _add_profile(builder, config, profile, onnx_path)
-    if library.has_timing_cache and settings.timing_cache:
-        config.set_timing_cache(config.create_timing_cache(timings), False)
-    monitor = _make_monitor(api, on_progress)
-    config.progress_monitor = monitor
+    kept = _set_timings(config, timings) if library.has_timing_cache and settings.timing_cache else None
+    failures: list[BaseException] = []
+    config.progress_monitor = _make_monitor(api, on_progress, failures)
     layers = _network_layers(network)
     with interrupts_kept():
         engine = builder.build_serialized_network(network, config)
+    if failures:
+        raise failures[0]
     if engine is None:
         raise ExportError(
             onnx_path,
@@ -92,11 +97,12 @@ def build_engine(
     on_progress(FULL)
     content = memoryview(engine).cast("B")
     count = network.num_layers
-    new_timings = None
-    if library.has_timing_cache and settings.timing_cache:
-        new_timings = bytes(memoryview(config.get_timing_cache().serialize()))
+    new_timings = None if kept is None else bytes(memoryview(kept.serialize()))
     return BuiltEngine(
-        content, (_engine_layers(library, content) if inspect else None) or layers, count, new_timings
+        content,
+        (_engine_layers(library, content, settings) if inspect else None) or layers,
+        count,
+        new_timings,
     )
 
 
@@ -127,8 +133,23 @@ def _configure(library: TensorRTLibrary, config: tensorrt.IBuilderConfig, settin
     if settings.hardware_compatibility != "none":
         level = settings.hardware_compatibility.upper()
         config.hardware_compatibility_level = api.HardwareCompatibilityLevel.__members__[level]
+    library.allow_capture(config)
     if settings.compute_capabilities:
         library.set_compute_capabilities(config, settings.compute_capabilities)
+
+
+def _set_timings(config: tensorrt.IBuilderConfig, timings: bytes) -> tensorrt.ITimingCache | None:
+    """Start from earlier timings, or from none where they are damaged or of another GPU.
+
+    Returns:
+        The cache, which has to live until the engine is built; None where the library refuses any.
+    """
+    for content in dict.fromkeys((timings, b"")):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return cache
+        _LOG.warning("%d bytes of timings from earlier builds are of no use here", len(content))
+    return None
 
 
 def _add_profile(
@@ -176,11 +197,13 @@ def _network_layers(network: tensorrt.INetworkDefinition) -> str:
     return _layers_json("network", {"Layers": layers})
 
 
-def _engine_layers(library: TensorRTLibrary, content: memoryview) -> str | None:
+def _engine_layers(library: TensorRTLibrary, content: memoryview, settings: EngineSettings) -> str | None:
     """Layers with their kernels; None where the engine does not open."""
     messages = Messages(library)
-    engine = library.api.Runtime(messages.logger).deserialize_cuda_engine(content)
+    runtime = library.runtime(messages, host_code=settings.version_compatible)
+    engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
+        _LOG.warning("the engine does not open here: %s", "; ".join(messages.errors()) or "no reason given")
         return None
     inspector = engine.create_engine_inspector()
     text = inspector.get_engine_information(library.api.LayerInformationFormat.JSON)
@@ -191,19 +214,21 @@ def _layers_json(source: str, content: Any) -> str:
     return json.dumps({"source": source, **content}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _make_monitor(api: TensorRTApi, on_progress: Callable[[int], None]) -> tensorrt.IProgressMonitor:
+def _make_monitor(
+    api: TensorRTApi, on_progress: Callable[[int], None], failures: list[BaseException]
+) -> tensorrt.IProgressMonitor:
+    """A monitor that cancels the build once something was raised, which it puts into ``failures``."""
     tree = PhaseTree()
     lock = threading.Lock()
-    interrupted = threading.Event()
 
     @contextmanager
     def safely() -> Iterator[None]:
-        """Ctrl-C must not leave through the builder: it cancels the build, and is raised after it."""
+        """Neither Ctrl-C nor an error may leave through the builder, which would swallow it."""
         try:
             with lock:
                 yield
-        except KeyboardInterrupt:
-            interrupted.set()
+        except BaseException as error:  # noqa: BLE001 - raised again after the build
+            failures.append(error)
 
     class Monitor(api.IProgressMonitor):  # type: ignore[name-defined, misc]
         """Called by the builder, from any of its threads."""
@@ -220,7 +245,7 @@ def _make_monitor(api: TensorRTApi, on_progress: Callable[[int], None]) -> tenso
             with safely():
                 tree.step(phase_name, step + 1)
                 on_progress(tree.percent())
-            return not interrupted.is_set()
+            return not failures
 
         def phase_finish(self, phase_name: str) -> None:
             with safely():

@@ -137,11 +137,9 @@ def load_engine(
         ArtifactError: It does not open; the library's messages are listed.
     """
     messages = Messages(library)
-    runtime = library.api.Runtime(messages.logger)
-    if host_code:
-        runtime.engine_host_code_allowed = True
+    runtime = library.runtime(messages, host_code=host_code)
     engine = runtime.deserialize_cuda_engine(content)
-    context = engine.create_execution_context() if engine is not None else None
+    context = library.make_context(engine) if engine is not None else None
     if engine is None or context is None:
         raise ArtifactError(
             subject,
