@@ -222,6 +222,15 @@ def test_files_that_are_no_graph(encoder: EngineSource, tmp_path: Path) -> None:
         TensorRTExporter().export(encoder, tmp_path)
 
 
+def test_weights_that_no_key_covers_are_refused(head: EngineSource, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(head.onnx_path)
+    onnx.save(model, head.onnx_path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    with pytest.raises(ArtifactError, match="has weights in other files"):
+        TensorRTExporter(TF32).export(head, tmp_path)
+
+
 def test_an_operator_that_tensorrt_does_not_know_is_named(head: EngineSource, tmp_path: Path) -> None:
     def change(model: Any) -> None:
         node = next(node for node in model.graph.node if node.op_type == "Relu")
