@@ -163,7 +163,7 @@ def refusal(*plans: EnginePlan) -> ArtifactError:
         "engines",
         "are missing or do not fit, and on_mismatch refuses to build them",
         problems=[f"{plan.key.component}: {plan.why}" for plan in plans],
-        hint="Run awml-deploy build, or set export.tensorrt.on_mismatch to build.",
+        hint="To build them set export.tensorrt.on_mismatch to build.",
     )
 
 

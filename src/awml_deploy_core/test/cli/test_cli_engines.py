@@ -69,6 +69,8 @@ def test_build_is_dry_then_real_then_nothing_to_do(
     assert "a new build was asked for" in capsys.readouterr().out
 
     assert main(["inspect", str(bundle), "--json", str(out)]) == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert all(engine["file"] in shown for engine in engines)
     states = {engine["state"] for engine in result(out)["facts"]["engines"]}
     assert states == {"fits the ONNX file"}
     (bundle / engines[0]["file"]).write_bytes(b"x")
@@ -140,6 +142,12 @@ def test_problems_of_a_build_come_before_it(
     refuse = ["--set", "export.tensorrt.on_mismatch=refuse"]
     assert main(["build", str(bundle), *TF32, *refuse]) == 2
     assert "on_mismatch refuses" in capsys.readouterr().err
+    assert main(["build", str(bundle), *TF32, *refuse, "--dry-run"]) == 2
+    assert "encoder: refuse: no engine of this component" in capsys.readouterr().out
+    assert main(["build", str(bundle), "--precision", "int8", "--library", "tensorrt_rtx"]) == 2
+    shown = capsys.readouterr().err
+    assert "no QuantizeLinear" in shown
+    assert "Profiles that fit" not in shown
 
 
 def test_selftest_runs_what_can_run_and_says_what_cannot(
