@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from awml_deploy_core.artifacts import Manifest, ModelBundle
-from awml_deploy_core.errors import ConfigError
+from awml_deploy_core.errors import ArtifactError, ConfigError
 from awml_deploy_core.export.engine_plan import EnginePlan, EngineSource
 from awml_deploy_core.export.exporter import ExportedArtifact
 from awml_deploy_core.export.factory import ExporterFactory
@@ -99,16 +99,34 @@ class _Books:
         the engines of this build, and list the rest.
 
         A bundle where nothing is to be done is not written to: in a vehicle it may be read-only.
+
+        Raises:
+            ArtifactError: An engine of this build was removed by another one meanwhile, or a file cannot
+                be read or written.
         """
         if self._are_closed():
             return
         with held_lock(self._bundle.folder):
+            if lost := self._lost():
+                raise ArtifactError(
+                    self._cache.folder,
+                    "lost engines of this build to another one, which has other settings",
+                    problems=[f"{name} was removed" for name in lost],
+                    hint="Build again, one after the other.",
+                )
             self._cache.sweep(self._hashes())
             self._cache.discard_others(self._keys)
             if not self._bundle.is_foreign:
                 self._list()
 
+    def _lost(self) -> list[str]:
+        """Engines of this build that are not there any more."""
+        there = [record.key for record in self._cache.records()]
+        return [key.file_name for key in self._keys if key not in there]
+
     def _are_closed(self) -> bool:
+        if self._lost():
+            return False
         if self._cache.dead_files(self._hashes()) or self._cache.others(self._keys):
             return False
         return self._bundle.is_foreign or Manifest.read(self._bundle.folder).engines == self._engines()

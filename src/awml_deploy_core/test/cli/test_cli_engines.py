@@ -108,6 +108,23 @@ def test_the_last_build_decides_which_engine_a_session_takes(bundle: Path, tmp_p
     assert len(cache.records()) == 4
 
 
+def test_engines_lost_to_another_build_meanwhile_are_no_success(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rtx()
+    export = tensorrt_exporter.TensorRTExporter.export
+
+    def rival_ends_meanwhile(self: Any, source: Any, folder: Path) -> Any:
+        if source.spec.name == "head":
+            for path in folder.glob("engines/encoder.*"):
+                path.unlink()
+        return export(self, source, folder)
+
+    monkeypatch.setattr(tensorrt_exporter.TensorRTExporter, "export", rival_ends_meanwhile)
+    assert main(["build", str(bundle), *TF32]) == 2
+    assert "lost engines of this build to another one" in capsys.readouterr().err
+
+
 def test_run_builds_engines_and_a_new_export_keeps_those_that_fit(deploy: Path, tmp_path: Path) -> None:
     rtx()
     steps = ["--set", "export.mode=both", "--set", "verification.enabled=false"]
