@@ -15,6 +15,7 @@ from awml_deploy_core.errors import (
     ArtifactError,
     BackendUnavailableError,
     ConfigError,
+    DeviceError,
     MissingDependencyError,
     ParameterError,
 )
@@ -236,6 +237,30 @@ def test_rtx_does_not_exchange_kernels_while_frames_run() -> None:
     native: Any = rtx().api
     assert "NONE" in native.DynamicShapesKernelSpecializationStrategy.__members__
     assert "dynamic_shapes_kernel_specialization_strategy" in dir(native.IRuntimeConfig)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("Error Code 1: Cuda Runtime (out of memory)", DeviceError),
+        ("Error Code 2: OutOfMemory (Requested size was 9 bytes.)", DeviceError),
+        ("Error Code 6: serialized engine is of another version", ArtifactError),
+    ],
+)
+def test_an_engine_without_memory_is_no_wrong_engine(said: str, error: type[Exception]) -> None:
+    class Runtime:
+        def __init__(self, logger: Any) -> None:
+            self.logger = logger
+
+        def deserialize_cuda_engine(self, content: bytes) -> Any:
+            return SimpleNamespace(create_execution_context=self.refuse)
+
+        def refuse(self) -> None:
+            self.logger.log(FakeLogger.Severity.ERROR, said)
+
+    library = TensorRTLibrary("tensorrt", "11.0.0.1", fake_api(Runtime=Runtime))
+    with pytest.raises(error, match=said.partition("(")[0]):
+        load_engine(library, b"engine", "engines/x.engine")
 
 
 def test_only_version_compatible_engines_may_bring_code() -> None:
