@@ -148,7 +148,8 @@ def _set_timings(config: tensorrt.IBuilderConfig, timings: bytes) -> tensorrt.IT
         cache = config.create_timing_cache(content)
         if cache is not None and config.set_timing_cache(cache, False):
             return cache
-        _LOG.warning("%d bytes of timings from earlier builds are of no use here", len(content))
+        if content:
+            _LOG.warning("the timings of earlier builds are of no use here")
     return None
 
 
