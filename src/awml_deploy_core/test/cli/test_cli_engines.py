@@ -189,6 +189,11 @@ def test_selftest_runs_what_can_run_and_says_what_cannot(
     assert main([*here, "--backend", "tensorrt:cuda"]) == 1
 
 
+@pytest.mark.parametrize("backend", ["tensort:cuda", "tensorrt:gpu"])
+def test_selftest_of_something_unknown_is_bad_input(bundle: Path, backend: str) -> None:
+    assert main(["selftest", str(bundle), "--backend", "onnxruntime:cpu", "--backend", backend]) == 2
+
+
 def test_selftest_finds_a_model_that_computes_something_else(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
