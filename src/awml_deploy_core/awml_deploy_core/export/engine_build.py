@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.errors import ExportError
+from awml_deploy_core.export.engine_progress import FULL, make_monitor
 from awml_deploy_core.interrupts import interrupts_kept
 from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, TensorRTLibrary, shape_of
 from awml_deploy_core.runtime.trt.settings import EngineSettings, ShapeRange
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _MIB = 1 << 20
-FULL = 100
-"""Progress of a finished build, in percent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +79,7 @@ def build_engine(
     _add_profile(builder, config, profile, onnx_path)
     kept = _set_timings(config, timings) if library.has_timing_cache and settings.timing_cache else None
     failures: list[BaseException] = []
-    config.progress_monitor = _make_monitor(api, on_progress, failures)
+    config.progress_monitor = make_monitor(api, on_progress, failures)
     layers = _network_layers(network)
     with interrupts_kept():
         engine = builder.build_serialized_network(network, config)
@@ -163,10 +160,17 @@ def _add_profile(
     for name, shapes in profile.items():
         # pybind11 takes any sequence for Dims, which the stubs do not say.
         low, middle, high = (_dims(shape) for shape in (shapes.min, shapes.opt, shapes.max))
-        made.set_shape(name, low, middle, high)
+        try:
+            made.set_shape(name, low, middle, high)
+        except (RuntimeError, ValueError) as error:
+            raise _refused(path, profile) from error
     if not made or config.add_optimization_profile(made) < 0:
-        text = ", ".join(f"{name} {shapes}" for name, shapes in profile.items())
-        raise ExportError(path, "TensorRT refuses the optimisation profile", got=text)
+        raise _refused(path, profile)
+
+
+def _refused(path: Path, profile: Mapping[str, ShapeRange]) -> ExportError:
+    text = ", ".join(f"{name} {shapes}" for name, shapes in profile.items())
+    return ExportError(path, "TensorRT refuses the optimisation profile", got=text)
 
 
 def _dims(shape: tuple[int, ...]) -> Any:
@@ -208,83 +212,13 @@ def _engine_layers(library: TensorRTLibrary, content: memoryview, settings: Engi
         return None
     inspector = engine.create_engine_inspector()
     text = inspector.get_engine_information(library.api.LayerInformationFormat.JSON)
-    return _layers_json("engine", json.loads(text))
+    try:
+        return _layers_json("engine", dict(json.loads(text)))
+    except (TypeError, ValueError):
+        # What was built in minutes is not lost for what is only said about it.
+        _LOG.warning("the engine's layers are not in JSON: %s", text[:80])
+        return None
 
 
 def _layers_json(source: str, content: Any) -> str:
     return json.dumps({"source": source, **content}, indent=1, ensure_ascii=False) + "\n"
-
-
-def _make_monitor(
-    api: TensorRTApi, on_progress: Callable[[int], None], failures: list[BaseException]
-) -> tensorrt.IProgressMonitor:
-    """A monitor that cancels the build once something was raised, which it puts into ``failures``."""
-    tree = PhaseTree()
-    lock = threading.Lock()
-
-    @contextmanager
-    def safely() -> Iterator[None]:
-        """Neither Ctrl-C nor an error may leave through the builder, which would swallow it."""
-        try:
-            with lock:
-                yield
-        except BaseException as error:  # noqa: BLE001 - raised again after the build
-            failures.append(error)
-
-    class Monitor(api.IProgressMonitor):  # type: ignore[name-defined, misc]
-        """Called by the builder, from any of its threads."""
-
-        def __init__(self) -> None:
-            # pybind11 wants this call, and not the one through super().
-            api.IProgressMonitor.__init__(self)
-
-        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            with safely():
-                tree.start(phase_name, parent_phase, num_steps)
-
-        def step_complete(self, phase_name: str, step: int) -> bool:
-            with safely():
-                tree.step(phase_name, step + 1)
-                on_progress(tree.percent())
-            return not failures
-
-        def phase_finish(self, phase_name: str) -> None:
-            with safely():
-                tree.finish(phase_name)
-
-    made: tensorrt.IProgressMonitor = Monitor()
-    return made
-
-
-class PhaseTree:
-    """Nested phases of a build and how much of it is done; the percentage never falls."""
-
-    def __init__(self) -> None:
-        self._phases: dict[str, tuple[str | None, int, int]] = {}
-        self._percent = 0
-
-    def start(self, name: str, parent: str | None, steps: int) -> None:
-        """A phase of ``steps`` steps begins within another one."""
-        self._phases[name] = (parent, max(1, steps), 0)
-
-    def step(self, name: str, done: int) -> None:
-        """``done`` steps of a phase are finished."""
-        if name in self._phases:
-            parent, steps, _ = self._phases[name]
-            self._phases[name] = (parent, steps, min(done, steps))
-
-    def finish(self, name: str) -> None:
-        """A phase ended; its parent reports the step it was."""
-        self._phases.pop(name, None)
-
-    def percent(self) -> int:
-        """Of the whole build, below 100."""
-        roots = [name for name, (parent, _, _) in self._phases.items() if parent not in self._phases]
-        done = max((self._fraction(name) for name in roots), default=0.0)
-        self._percent = max(self._percent, min(FULL - 1, int(FULL * done)))
-        return self._percent
-
-    def _fraction(self, name: str) -> float:
-        _, steps, done = self._phases[name]
-        inner = [self._fraction(child) for child, (parent, _, _) in self._phases.items() if parent == name]
-        return min(1.0, (done + max(inner, default=0.0)) / steps)

@@ -13,8 +13,9 @@ from pathlib import Path
 from filelock import Timeout
 
 from awml_deploy_core.errors import ArtifactError, MissingDependencyError
-from awml_deploy_core.export.engine_build import FULL, build_engine
+from awml_deploy_core.export.engine_build import build_engine
 from awml_deploy_core.export.engine_plan import EnginePlan, EngineSource, load_graph, plan_engines
+from awml_deploy_core.export.engine_progress import FULL
 from awml_deploy_core.export.exporter import ExportedArtifact
 from awml_deploy_core.export.precision import apply_precision
 from awml_deploy_core.files import folder_lock, io_errors
