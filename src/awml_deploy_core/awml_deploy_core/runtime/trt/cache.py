@@ -285,8 +285,10 @@ class EngineCache:
             return None
         except ValidationError as error:
             return Broken(where, f"unreadable record: {'; '.join(problem_clauses(error, EngineRecord))}")
-        if f"{record.path}{_RECORD}" != where or record.path.rpartition("/")[2] != record.key.file_name:
+        if f"{record.path}{_RECORD}" != where:
             return Broken(where, f"foreign record: it describes {record.path}")
+        if record.path.rpartition("/")[2] != (name := record.key.file_name):
+            return Broken(where, f"its key is that of {name}: edited, or of another release of this suite")
         return record
 
 

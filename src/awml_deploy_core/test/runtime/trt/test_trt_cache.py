@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,16 @@ def test_a_record_of_another_engine_is_foreign(cache: EngineCache) -> None:
     found, reasons = cache.find(key(), here())
     assert found is None
     assert any("foreign record" in reason for reason in reasons)
+
+
+def test_a_record_whose_key_was_edited_or_lacks_a_part_is_not_taken(cache: EngineCache) -> None:
+    path = cache.folder.parent / f"{store(cache).path}.json"
+    content = json.loads(path.read_text())
+    del content["key"]["target"]["multiprocessors"]
+    path.write_text(json.dumps(content))
+    found, (reason,) = cache.find(key(), here())
+    assert found is None
+    assert "its key is that of encoder.fp16." in reason
 
 
 def test_an_engine_counts_when_its_record_is_there(cache: EngineCache) -> None:
