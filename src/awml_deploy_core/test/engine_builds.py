@@ -14,12 +14,12 @@ import pytest
 
 from awml_deploy_core.components import ComponentSpec, DynamicAxis, TensorSpec
 from awml_deploy_core.runtime.cuda_driver import CudaDevice
-from awml_deploy_core.runtime.trt.key import EngineKey, EngineTarget, Environment
+from awml_deploy_core.runtime.trt.key import EngineKey, EngineTarget, Environment, this_platform
 from awml_deploy_core.runtime.trt.library import TensorRTLibrary, find_library
 from awml_deploy_core.runtime.trt.settings import ShapeRange
 
-ADA = CudaDevice(0, "NVIDIA RTX 4090", "8.9")
-ORIN = CudaDevice(0, "Orin", "8.7")
+ADA = CudaDevice(0, "NVIDIA RTX 4090", "8.9", 128)
+ORIN = CudaDevice(0, "Orin", "8.7", 16)
 
 ENCODER = ComponentSpec(
     "encoder",
@@ -44,6 +44,8 @@ def target(**changes: Any) -> EngineTarget:
         "version": "10.13.2.6",
         "gpu": ADA.name,
         "compute_capability": ADA.compute_capability,
+        "multiprocessors": ADA.multiprocessors,
+        "platform": this_platform(),
     }
     return EngineTarget(**{**values, **changes})
 

@@ -75,15 +75,18 @@ def _dry_run(args: argparse.Namespace) -> ExitCode:
     plans = DeploymentRunner(loaded).plan_build(rebuild=args.rebuild)
     print_plans(plans, console(args))
     facts = {"engines": [_facts(plan) for plan in plans]}
+    refused = any(plan.action == "refuse" for plan in plans)
     report = make_report(
         args.command,
         loaded.deploy.name,
         seconds=time.monotonic() - start,
         bundle=str(loaded.deploy.bundle),
         facts=facts,
+        # As the build itself would end.
+        exit_code=ExitCode.BAD_INPUT if refused else ExitCode.PASSED,
     )
     write_result(report, args)
-    return ExitCode.PASSED
+    return ExitCode(report.exit_code)
 
 
 def print_plans(plans: tuple[EnginePlan, ...], console: Console) -> None:

@@ -59,7 +59,10 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
                 name = ""
     console.print(tensors)
     if facts["engines"]:
-        engines = Table("engine", "for", "state", box=SIMPLE_HEAD, pad_edge=False)
+        engines = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for title in ("engine", "for", "state"):
+            # A name that is cut off names no file.
+            engines.add_column(title, overflow="fold")
         for engine in facts["engines"]:
             engines.add_row(*(escape(engine[column]) for column in ("path", "target", "state")))
         console.print(engines)

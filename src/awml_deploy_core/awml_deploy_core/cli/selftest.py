@@ -38,12 +38,14 @@ def execute(args: argparse.Namespace) -> ExitCode:
     """Self-test the bundle of a deploy.yaml, or a bundle folder.
 
     Raises:
-        AwmlDeployError: The configuration has problems, or there is no bundle.
+        AwmlDeployError: The configuration has problems, a backend or device is unknown, or there is no
+            bundle.
     """
     from awml_deploy_core.config import only
     from awml_deploy_core.device import DeviceSpec
     from awml_deploy_core.errors import ConfigError
     from awml_deploy_core.reporting.build import exit_code
+    from awml_deploy_core.runtime import load_backend
     from awml_deploy_core.verification import Endpoint, Status
 
     if args.runs < 1:
@@ -51,6 +53,7 @@ def execute(args: argparse.Namespace) -> ExitCode:
     endpoints = []
     for text in args.backends or DEFAULT_BACKENDS:
         backend, _, device = text.partition(":")
+        load_backend(backend)
         endpoints.append(Endpoint(backend, DeviceSpec.parse(device or "cpu")))
 
     def work(runner: DeploymentRunner, _: Any) -> Sections:

@@ -53,7 +53,8 @@ class TensorRTSection(_Section):
     hardware_compatibility: Literal["none", "ampere_plus", "same_compute_capability"] = "none"
     """Engines for other GPUs than the one they are built on (TensorRT only)."""
     compute_capabilities: tuple[ComputeCapability, ...] = ()
-    """GPUs to build for, e.g. `"8.9"`; empty is all (TensorRT-RTX only)."""
+    """GPUs to build for, e.g. `"8.9"`; empty is all from 8.0 on (TensorRT-RTX only). Turing, `"7.5"`, has
+    to be named."""
     on_mismatch: Literal["build", "refuse"] = "build"
     """What happens where an engine is missing, stale, of another GPU or version, or corrupt."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from awml_deploy_core.errors import ExportError
+from awml_deploy_core.export.engine_progress import FULL, make_monitor
 from awml_deploy_core.interrupts import interrupts_kept
 from awml_deploy_core.runtime.trt.library import Messages, TensorRTApi, TensorRTLibrary, shape_of
 from awml_deploy_core.runtime.trt.settings import EngineSettings, ShapeRange
@@ -18,9 +18,9 @@ from awml_deploy_core.runtime.trt.settings import EngineSettings, ShapeRange
 if TYPE_CHECKING:
     import tensorrt
 
+_LOG = logging.getLogger(__name__)
+
 _MIB = 1 << 20
-FULL = 100
-"""Progress of a finished build, in percent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,7 @@ def build_engine(
     Raises:
         ExportError: The graph cannot be parsed or built; the library's messages are listed.
         KeyboardInterrupt: Ctrl-C came during the build.
+        Exception: What ``on_progress`` raised; the build is cancelled.
     """
     api, messages = library.api, Messages(library)
     builder = _builder(api, messages, onnx_path)
@@ -76,13 +77,14 @@ def build_engine(
     config = builder.create_builder_config()
     _configure(library, config, settings)
     _add_profile(builder, config, profile, onnx_path)
-    if library.has_timing_cache and settings.timing_cache:
-        config.set_timing_cache(config.create_timing_cache(timings), False)
-    monitor = _make_monitor(api, on_progress)
-    config.progress_monitor = monitor
+    kept = _set_timings(config, timings) if library.has_timing_cache and settings.timing_cache else None
+    failures: list[BaseException] = []
+    config.progress_monitor = make_monitor(api, on_progress, failures)
     layers = _network_layers(network)
     with interrupts_kept():
         engine = builder.build_serialized_network(network, config)
+    if failures:
+        raise failures[0]
     if engine is None:
         raise ExportError(
             onnx_path,
@@ -92,11 +94,12 @@ def build_engine(
     on_progress(FULL)
     content = memoryview(engine).cast("B")
     count = network.num_layers
-    new_timings = None
-    if library.has_timing_cache and settings.timing_cache:
-        new_timings = bytes(memoryview(config.get_timing_cache().serialize()))
+    new_timings = None if kept is None else bytes(memoryview(kept.serialize()))
     return BuiltEngine(
-        content, (_engine_layers(library, content) if inspect else None) or layers, count, new_timings
+        content,
+        (_engine_layers(library, content, settings) if inspect else None) or layers,
+        count,
+        new_timings,
     )
 
 
@@ -127,8 +130,24 @@ def _configure(library: TensorRTLibrary, config: tensorrt.IBuilderConfig, settin
     if settings.hardware_compatibility != "none":
         level = settings.hardware_compatibility.upper()
         config.hardware_compatibility_level = api.HardwareCompatibilityLevel.__members__[level]
+    library.allow_capture(config)
     if settings.compute_capabilities:
         library.set_compute_capabilities(config, settings.compute_capabilities)
+
+
+def _set_timings(config: tensorrt.IBuilderConfig, timings: bytes) -> tensorrt.ITimingCache | None:
+    """Start from earlier timings, or from none where they are damaged or of another GPU.
+
+    Returns:
+        The cache, which has to live until the engine is built; None where the library refuses any.
+    """
+    for content in dict.fromkeys((timings, b"")):
+        cache = config.create_timing_cache(content)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return cache
+        if content:
+            _LOG.warning("the timings of earlier builds are of no use here")
+    return None
 
 
 def _add_profile(
@@ -141,10 +160,17 @@ def _add_profile(
     for name, shapes in profile.items():
         # pybind11 takes any sequence for Dims, which the stubs do not say.
         low, middle, high = (_dims(shape) for shape in (shapes.min, shapes.opt, shapes.max))
-        made.set_shape(name, low, middle, high)
+        try:
+            made.set_shape(name, low, middle, high)
+        except (RuntimeError, ValueError) as error:
+            raise _refused(path, profile) from error
     if not made or config.add_optimization_profile(made) < 0:
-        text = ", ".join(f"{name} {shapes}" for name, shapes in profile.items())
-        raise ExportError(path, "TensorRT refuses the optimisation profile", got=text)
+        raise _refused(path, profile)
+
+
+def _refused(path: Path, profile: Mapping[str, ShapeRange]) -> ExportError:
+    text = ", ".join(f"{name} {shapes}" for name, shapes in profile.items())
+    return ExportError(path, "TensorRT refuses the optimisation profile", got=text)
 
 
 def _dims(shape: tuple[int, ...]) -> Any:
@@ -176,89 +202,23 @@ def _network_layers(network: tensorrt.INetworkDefinition) -> str:
     return _layers_json("network", {"Layers": layers})
 
 
-def _engine_layers(library: TensorRTLibrary, content: memoryview) -> str | None:
+def _engine_layers(library: TensorRTLibrary, content: memoryview, settings: EngineSettings) -> str | None:
     """Layers with their kernels; None where the engine does not open."""
     messages = Messages(library)
-    engine = library.api.Runtime(messages.logger).deserialize_cuda_engine(content)
+    runtime = library.runtime(messages, host_code=settings.version_compatible)
+    engine = runtime.deserialize_cuda_engine(content)
     if engine is None:
+        _LOG.warning("the engine does not open here: %s", "; ".join(messages.errors()) or "no reason given")
         return None
     inspector = engine.create_engine_inspector()
     text = inspector.get_engine_information(library.api.LayerInformationFormat.JSON)
-    return _layers_json("engine", json.loads(text))
+    try:
+        return _layers_json("engine", dict(json.loads(text)))
+    except (TypeError, ValueError):
+        # What was built in minutes is not lost for what is only said about it.
+        _LOG.warning("the engine's layers are not in JSON: %s", text[:80])
+        return None
 
 
 def _layers_json(source: str, content: Any) -> str:
     return json.dumps({"source": source, **content}, indent=1, ensure_ascii=False) + "\n"
-
-
-def _make_monitor(api: TensorRTApi, on_progress: Callable[[int], None]) -> tensorrt.IProgressMonitor:
-    tree = PhaseTree()
-    lock = threading.Lock()
-    interrupted = threading.Event()
-
-    @contextmanager
-    def safely() -> Iterator[None]:
-        """Ctrl-C must not leave through the builder: it cancels the build, and is raised after it."""
-        try:
-            with lock:
-                yield
-        except KeyboardInterrupt:
-            interrupted.set()
-
-    class Monitor(api.IProgressMonitor):  # type: ignore[name-defined, misc]
-        """Called by the builder, from any of its threads."""
-
-        def __init__(self) -> None:
-            # pybind11 wants this call, and not the one through super().
-            api.IProgressMonitor.__init__(self)
-
-        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            with safely():
-                tree.start(phase_name, parent_phase, num_steps)
-
-        def step_complete(self, phase_name: str, step: int) -> bool:
-            with safely():
-                tree.step(phase_name, step + 1)
-                on_progress(tree.percent())
-            return not interrupted.is_set()
-
-        def phase_finish(self, phase_name: str) -> None:
-            with safely():
-                tree.finish(phase_name)
-
-    made: tensorrt.IProgressMonitor = Monitor()
-    return made
-
-
-class PhaseTree:
-    """Nested phases of a build and how much of it is done; the percentage never falls."""
-
-    def __init__(self) -> None:
-        self._phases: dict[str, tuple[str | None, int, int]] = {}
-        self._percent = 0
-
-    def start(self, name: str, parent: str | None, steps: int) -> None:
-        """A phase of ``steps`` steps begins within another one."""
-        self._phases[name] = (parent, max(1, steps), 0)
-
-    def step(self, name: str, done: int) -> None:
-        """``done`` steps of a phase are finished."""
-        if name in self._phases:
-            parent, steps, _ = self._phases[name]
-            self._phases[name] = (parent, steps, min(done, steps))
-
-    def finish(self, name: str) -> None:
-        """A phase ended; its parent reports the step it was."""
-        self._phases.pop(name, None)
-
-    def percent(self) -> int:
-        """Of the whole build, below 100."""
-        roots = [name for name, (parent, _, _) in self._phases.items() if parent not in self._phases]
-        done = max((self._fraction(name) for name in roots), default=0.0)
-        self._percent = max(self._percent, min(FULL - 1, int(FULL * done)))
-        return self._percent
-
-    def _fraction(self, name: str) -> float:
-        _, steps, done = self._phases[name]
-        inner = [self._fraction(child) for child, (parent, _, _) in self._phases.items() if parent == name]
-        return min(1.0, (done + max(inner, default=0.0)) / steps)

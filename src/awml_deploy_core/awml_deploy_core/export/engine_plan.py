@@ -59,17 +59,28 @@ def load_graph(path: Path) -> onnx.ModelProto:
     """Read an ONNX file.
 
     Raises:
-        ArtifactError: It is missing or no ONNX file.
+        ArtifactError: It is missing, no ONNX file, or has weights in other files, whose changes no key
+            of an engine would show.
     """
     import onnx
     from google.protobuf.message import DecodeError
+    from onnx.external_data_helper import uses_external_data
 
     if not path.is_file():
         raise ArtifactError(path, "ONNX file is missing", hint="Export the model first.")
     try:
-        return onnx.load_model(path)
+        model = onnx.load_model(path, load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
         raise ArtifactError(path, "is no ONNX file", got=error, hint="Export the model again.") from error
+    if outside := [tensor.name for tensor in model.graph.initializer if uses_external_data(tensor)]:
+        raise ArtifactError(
+            path,
+            "has weights in other files",
+            got=f"{len(outside)} of {len(model.graph.initializer)}, e.g. {outside[0]}",
+            expected="all of them in the file itself",
+            hint="Load it with onnx.load_model and save it with onnx.save_model.",
+        )
+    return model
 
 
 def check_settings(
@@ -114,17 +125,16 @@ def plan_engines(
     """
     specs = [source.spec for source in sources]
     problems = check_settings(library, settings, specs)
-    profiles = []
+    profiles, misshapen = [], False
     for source in sources:
-        profile, wrong = _check_graph(source, settings)
+        profile, shapes, wrong = _check_graph(source, settings)
         profiles.append(profile)
-        problems += wrong
+        problems += [*shapes, *wrong]
+        misshapen = misshapen or bool(shapes)
     if problems:
+        example = f"Profiles that fit these components:\n{example_configuration(specs)}"
         raise ConfigError(
-            "engines",
-            "cannot be built",
-            problems=problems,
-            hint=f"Profiles that fit these components:\n{example_configuration(specs)}",
+            "engines", "cannot be built", problems=problems, hint=example if misshapen else None
         )
     target, here = EngineTarget.of(library, gpu, settings), Environment.of(library, gpu)
     plans = []
@@ -142,22 +152,25 @@ def plan_engines(
     return tuple(plans)
 
 
-def _check_graph(source: EngineSource, settings: EngineSettings) -> tuple[dict[str, ShapeRange], list[str]]:
+def _check_graph(
+    source: EngineSource, settings: EngineSettings
+) -> tuple[dict[str, ShapeRange], list[str], list[str]]:
+    """A component's profile, what is wrong with shapes, and what else is."""
     spec = source.spec
     model = load_graph(source.onnx_path)
     initializers = {tensor.name for tensor in model.graph.initializer}
     inputs = [graph_tensor(value) for value in model.graph.input if value.name not in initializers]
     outputs = [graph_tensor(value) for value in model.graph.output]
-    profile, problems = resolve_profile(spec, inputs, settings.profiles.get(spec.name, {}))
-    problems += [f"{spec.name}: {text}" for text in precision_problems(model, settings.policy)]
+    profile, shapes = resolve_profile(spec, inputs, settings.profiles.get(spec.name, {}))
+    problems = [f"{spec.name}: {text}" for text in precision_problems(model, settings.policy)]
     try:
         bind(spec, inputs, outputs, source.onnx_path)
     except ArtifactError as error:
-        known = " ".join(problems)
+        known = " ".join(shapes)
         # An input whose shape is wrong was already named above, with its profile.
         problems += [
             f"{spec.name}: {text}"
             for text in error.problems
             if not any(f"input {tensor.name}:" in text and f".{tensor.name}:" in known for tensor in inputs)
         ]
-    return profile, problems
+    return profile, shapes, problems

@@ -13,13 +13,14 @@ from pathlib import Path
 from filelock import Timeout
 
 from awml_deploy_core.errors import ArtifactError, MissingDependencyError
-from awml_deploy_core.export.engine_build import FULL, build_engine
+from awml_deploy_core.export.engine_build import build_engine
 from awml_deploy_core.export.engine_plan import EnginePlan, EngineSource, load_graph, plan_engines
+from awml_deploy_core.export.engine_progress import FULL
 from awml_deploy_core.export.exporter import ExportedArtifact
 from awml_deploy_core.export.precision import apply_precision
 from awml_deploy_core.files import folder_lock, io_errors
 from awml_deploy_core.packages import installed_versions
-from awml_deploy_core.runtime.cuda_driver import CudaDevice, cuda_device
+from awml_deploy_core.runtime.cuda_driver import CudaDevice, cuda_device, current_device
 from awml_deploy_core.runtime.trt.cache import EngineCache, EngineRecord
 from awml_deploy_core.runtime.trt.key import Environment
 from awml_deploy_core.runtime.trt.library import TensorRTLibrary, find_library
@@ -75,7 +76,7 @@ class TensorRTExporter:
             sources,
             EngineCache(folder),
             library,
-            self._gpu(library),
+            self._gpu(),
             self._settings,
             rebuild=self._rebuild,
         )
@@ -99,8 +100,8 @@ class TensorRTExporter:
             raise refusal(plan)
         start = time.perf_counter()
         with held_lock(folder):
-            # Another builder may have been at it while this one waited.
-            fresh = plan if self._rebuild else self.plan((source,), folder)[0]
+            # While this one waited, another may have built the engine or exchanged the ONNX file.
+            (fresh,) = self.plan((source,), folder)
             if fresh.engine is not None:
                 return _artifact(fresh.engine, folder, reused=True)
             record = self._build(fresh, folder, start)
@@ -109,21 +110,23 @@ class TensorRTExporter:
     def _build(self, plan: EnginePlan, folder: Path, start: float) -> EngineRecord:
         library, settings = self._find_library(), self._settings
         cache, component = EngineCache(folder), plan.key.component
-        gpu = self._gpu(library)
+        gpu = self._gpu()
         model, change = apply_precision(
             load_graph(plan.source.onnx_path), settings.policy, f"component {component}"
         )
         timings = f"timing-{library.name}-{library.version}-{plan.key.target.compute_capability}.cache"
-        built = build_engine(
-            library,
-            model.SerializeToString(deterministic=True),
-            plan.source.onnx_path,
-            plan.key.profile,
-            settings,
-            timings=cache.timing_cache(timings) if library.has_timing_cache else b"",
-            inspect=gpu is not None and not plan.key.target.misfits(Environment.of(library, gpu)),
-            on_progress=lambda percent: self._on_percent(component, percent),
-        )
+        # TensorRT builds on the current device, whatever the key says.
+        with current_device(self._device_index):
+            built = build_engine(
+                library,
+                model.SerializeToString(deterministic=True),
+                plan.source.onnx_path,
+                plan.key.profile,
+                settings,
+                timings=cache.timing_cache(timings) if library.has_timing_cache else b"",
+                inspect=gpu is not None and not plan.key.target.misfits(Environment.of(library, gpu)),
+                on_progress=lambda percent: self._on_percent(component, percent),
+            )
         record = cache.store(
             plan.key,
             built.content,
@@ -145,7 +148,7 @@ class TensorRTExporter:
         self._on_percent(component, FULL)
         return record
 
-    def _gpu(self, library: TensorRTLibrary) -> CudaDevice | None:
+    def _gpu(self) -> CudaDevice | None:
         return cuda_device(self._device_index)
 
     def _find_library(self) -> TensorRTLibrary:
@@ -161,7 +164,7 @@ def refusal(*plans: EnginePlan) -> ArtifactError:
         "engines",
         "are missing or do not fit, and on_mismatch refuses to build them",
         problems=[f"{plan.key.component}: {plan.why}" for plan in plans],
-        hint="Run awml-deploy build, or set export.tensorrt.on_mismatch to build.",
+        hint="To build them set export.tensorrt.on_mismatch to build.",
     )
 
 

@@ -53,6 +53,11 @@ class OnnxRuntimeCudaSession(OnnxRuntimeSession):
         """As it was opened."""
         return self._capturable
 
+    @property
+    def captures_shapes(self) -> bool:
+        """Kernels and memory of a run are those of its shape."""
+        return self._capturable
+
     def bind(self, spans: Mapping[str, DeviceSpan]) -> None:
         """As :meth:`awml_deploy_core.runtime.cuda.session.DeviceSession.bind`."""
         self._open()

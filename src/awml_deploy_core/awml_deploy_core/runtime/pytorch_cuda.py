@@ -47,6 +47,11 @@ class PytorchCudaSession(PytorchSession):
         """A module of PyTorch operators enqueues what a graph can repeat, once it has run eagerly."""
         return True
 
+    @property
+    def captures_shapes(self) -> bool:
+        """Kernels and memory of a capture are its own."""
+        return True
+
     def bind(self, spans: Mapping[str, DeviceSpan]) -> None:
         """As :meth:`awml_deploy_core.runtime.cuda.session.DeviceSession.bind`."""
         self._open()

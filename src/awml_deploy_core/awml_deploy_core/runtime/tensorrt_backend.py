@@ -11,6 +11,7 @@ from awml_deploy_core.errors import (
     ArtifactError,
     BackendUnavailableError,
     ConfigError,
+    DeviceError,
     MissingDependencyError,
     ParameterError,
 )
@@ -26,6 +27,9 @@ from awml_deploy_core.runtime.trt.session import NAME, LoadedEngine, TensorRTSes
 from awml_deploy_core.runtime.trt.settings import Precision
 
 _LOG = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = ("out of memory", "outofmemory")
+"""How TensorRT says so: CUDA's text for the code, and the name of its own."""
 
 
 class TensorRTBackend:
@@ -84,6 +88,7 @@ class TensorRTBackend:
 
         Raises:
             BackendUnavailableError: Library, driver or GPU are not usable here.
+            DeviceError: The device has no memory left.
             ArtifactError: There is no engine, or it is stale, foreign or corrupt, found before it is
                 opened, or it contradicts the spec.
             ParameterError: ``options.extra["tensorrt"]`` has an unknown key or value.
@@ -135,18 +140,25 @@ def load_engine(
 
     Raises:
         ArtifactError: It does not open; the library's messages are listed.
+        DeviceError: The device has no memory left for it.
     """
     messages = Messages(library)
-    runtime = library.api.Runtime(messages.logger)
-    if host_code:
-        runtime.engine_host_code_allowed = True
+    runtime = library.runtime(messages, host_code=host_code)
     engine = runtime.deserialize_cuda_engine(content)
-    context = engine.create_execution_context() if engine is not None else None
+    context = library.make_context(engine) if engine is not None else None
     if engine is None or context is None:
+        problems = messages.errors()
+        if any(text in problem.lower() for problem in problems for text in _OUT_OF_MEMORY):
+            raise DeviceError(
+                subject,
+                "out of memory",
+                problems=problems,
+                hint="End other processes on the GPU, or lower the model's capacity.",
+            )
         raise ArtifactError(
             subject,
             f"{library.name} {library.version} cannot open it",
-            problems=messages.errors(),
+            problems=problems,
             hint="Build it again on this machine: awml-deploy build --rebuild.",
         )
     return LoadedEngine(runtime, engine, context, messages)

@@ -13,7 +13,12 @@ from awml_deploy_core.artifacts import Manifest, ModelBundle
 from awml_deploy_core.artifacts.references import reference_path
 from awml_deploy_core.cli.build import LIBRARIES, PRECISIONS
 from awml_deploy_core.cli.main import main
+from awml_deploy_core.export import tensorrt_exporter
 from awml_deploy_core.runtime.cuda_driver import cuda_device
+from awml_deploy_core.runtime.trt.cache import EngineCache
+from awml_deploy_core.runtime.trt.key import Environment
+from awml_deploy_core.runtime.trt.library import find_library
+from awml_deploy_core.runtime.trt.selection import select_engine
 from awml_deploy_core.runtime.trt.settings import LibraryChoice, Precision
 
 pytestmark = pytest.mark.usefixtures("toy")
@@ -64,11 +69,60 @@ def test_build_is_dry_then_real_then_nothing_to_do(
     assert "a new build was asked for" in capsys.readouterr().out
 
     assert main(["inspect", str(bundle), "--json", str(out)]) == 0
+    shown = "".join(capsys.readouterr().out.split())
+    assert all(engine["file"] in shown for engine in engines)
     states = {engine["state"] for engine in result(out)["facts"]["engines"]}
     assert states == {"fits the ONNX file"}
     (bundle / engines[0]["file"]).write_bytes(b"x")
     assert main(["inspect", str(bundle), "--json", str(out)]) == 0
     assert any("corrupt" in engine["state"] for engine in result(out)["facts"]["engines"])
+
+
+def test_a_bundle_that_needs_nothing_is_not_written_to(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a vehicle it may be read-only."""
+    rtx()
+    assert main(["build", str(bundle), *TF32]) == 0
+
+    def refuse(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tensorrt_exporter, "folder_lock", refuse)
+    assert main(["build", str(bundle), *TF32]) == 0
+    assert main(["build", str(bundle), *TF32, "--rebuild"]) == 2
+
+
+def test_the_last_build_decides_which_engine_a_session_takes(bundle: Path, tmp_path: Path) -> None:
+    rtx()
+    level = ["--set", "export.tensorrt.optimization_level=1"]
+    assert main(["build", str(bundle), *TF32]) == 0
+    assert main(["build", str(bundle), *TF32, *level]) == 0
+    cache = EngineCache(bundle)
+    assert [record.key.flags for record in cache.records()] == [{"optimization_level": "1"}] * 2
+    assert Manifest.read(bundle).engines == tuple(cache.records())
+    here = Environment.of(find_library("tensorrt_rtx"), None)
+    assert select_engine(cache, "head", bundle / "head.onnx", here, "tf32") in cache.records()
+    half = ["--precision", "fp16", "--library", "tensorrt_rtx"]
+    assert main(["build", str(bundle), *half]) == 0
+    assert len(cache.records()) == 4
+
+
+def test_engines_lost_to_another_build_meanwhile_are_no_success(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rtx()
+    export = tensorrt_exporter.TensorRTExporter.export
+
+    def rival_ends_meanwhile(self: Any, source: Any, folder: Path) -> Any:
+        if source.spec.name == "head":
+            for path in folder.glob("engines/encoder.*"):
+                path.unlink()
+        return export(self, source, folder)
+
+    monkeypatch.setattr(tensorrt_exporter.TensorRTExporter, "export", rival_ends_meanwhile)
+    assert main(["build", str(bundle), *TF32]) == 2
+    assert "lost engines of this build to another one" in capsys.readouterr().err
 
 
 def test_run_builds_engines_and_a_new_export_keeps_those_that_fit(deploy: Path, tmp_path: Path) -> None:
@@ -105,6 +159,12 @@ def test_problems_of_a_build_come_before_it(
     refuse = ["--set", "export.tensorrt.on_mismatch=refuse"]
     assert main(["build", str(bundle), *TF32, *refuse]) == 2
     assert "on_mismatch refuses" in capsys.readouterr().err
+    assert main(["build", str(bundle), *TF32, *refuse, "--dry-run"]) == 2
+    assert "encoder: refuse: no engine of this component" in capsys.readouterr().out
+    assert main(["build", str(bundle), "--precision", "int8", "--library", "tensorrt_rtx"]) == 2
+    shown = capsys.readouterr().err
+    assert "no QuantizeLinear" in shown
+    assert "Profiles that fit" not in shown
 
 
 def test_selftest_runs_what_can_run_and_says_what_cannot(
@@ -127,6 +187,11 @@ def test_selftest_runs_what_can_run_and_says_what_cannot(
     assert skipped["name"] == "tensorrt:cuda:0"
     assert "no CUDA driver" in skipped["message"]
     assert main([*here, "--backend", "tensorrt:cuda"]) == 1
+
+
+@pytest.mark.parametrize("backend", ["tensort:cuda", "tensorrt:gpu"])
+def test_selftest_of_something_unknown_is_bad_input(bundle: Path, backend: str) -> None:
+    assert main(["selftest", str(bundle), "--backend", "onnxruntime:cpu", "--backend", backend]) == 2
 
 
 def test_selftest_finds_a_model_that_computes_something_else(

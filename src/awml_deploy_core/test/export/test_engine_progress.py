@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from awml_deploy_core.export.engine_build import PhaseTree
+from awml_deploy_core.export.engine_progress import PhaseTree
 
 
 def test_nested_phases_share_their_parents_step() -> None:

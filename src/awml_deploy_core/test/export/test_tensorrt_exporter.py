@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,11 @@ from engine_builds import rtx, start_builder
 
 from awml_deploy_core.components import ComponentSpec
 from awml_deploy_core.errors import ArtifactError, BackendUnavailableError, ConfigError, ExportError
+from awml_deploy_core.export import tensorrt_exporter
+from awml_deploy_core.export.engine_build import build_engine
 from awml_deploy_core.export.engine_plan import EngineSource
-from awml_deploy_core.export.tensorrt_exporter import TensorRTExporter
+from awml_deploy_core.export.tensorrt_exporter import TensorRTExporter, held_lock
+from awml_deploy_core.files import sha256_file
 from awml_deploy_core.runtime.trt.cache import EngineCache
 from awml_deploy_core.runtime.trt.library import TensorRTLibrary
 from awml_deploy_core.runtime.trt.settings import EngineSettings, PrecisionPolicy, ShapeRange
@@ -216,6 +222,15 @@ def test_files_that_are_no_graph(encoder: EngineSource, tmp_path: Path) -> None:
         TensorRTExporter().export(encoder, tmp_path)
 
 
+def test_weights_that_no_key_covers_are_refused(head: EngineSource, tmp_path: Path) -> None:
+    import onnx
+
+    model = onnx.load(head.onnx_path)
+    onnx.save(model, head.onnx_path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    with pytest.raises(ArtifactError, match="has weights in other files"):
+        TensorRTExporter(TF32).export(head, tmp_path)
+
+
 def test_an_operator_that_tensorrt_does_not_know_is_named(head: EngineSource, tmp_path: Path) -> None:
     def change(model: Any) -> None:
         node = next(node for node in model.graph.node if node.op_type == "Relu")
@@ -269,6 +284,28 @@ def test_tensorrt_without_a_gpu_says_what_to_do(encoder: EngineSource, tmp_path:
         TensorRTExporter(TF32, library=library).export(encoder, tmp_path)
 
 
+def test_the_engine_is_built_on_the_device_of_its_key(
+    encoder: EngineSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current: list[int] = []
+    built_on: list[list[int]] = []
+
+    @contextmanager
+    def make_current(index: int) -> Iterator[None]:
+        current.append(index)
+        yield
+        current.pop()
+
+    def build(*arguments: Any, **named: Any) -> Any:
+        built_on.append(list(current))
+        return build_engine(*arguments, **named)
+
+    monkeypatch.setattr(tensorrt_exporter, "current_device", make_current)
+    monkeypatch.setattr(tensorrt_exporter, "build_engine", build)
+    TensorRTExporter(TF32, device_index=1).export(encoder, tmp_path)
+    assert built_on == [[1]]
+
+
 def test_ctrl_c_cancels_the_build(encoder: EngineSource, tmp_path: Path) -> None:
     def interrupt(component: str, percent: int) -> None:
         if 10 < percent < 50:
@@ -278,6 +315,32 @@ def test_ctrl_c_cancels_the_build(encoder: EngineSource, tmp_path: Path) -> None
         TensorRTExporter(TF32, on_percent=interrupt).export(encoder, tmp_path)
     assert EngineCache(tmp_path).entries() == []
     assert not TensorRTExporter(TF32).export(encoder, tmp_path).details["reused"]
+
+
+def test_an_error_of_the_progress_display_is_not_taken_for_the_builders(
+    encoder: EngineSource, tmp_path: Path
+) -> None:
+    def fail(component: str, percent: int) -> None:
+        raise BrokenPipeError("nobody reads")
+
+    with pytest.raises(BrokenPipeError):
+        TensorRTExporter(TF32, on_percent=fail).export(encoder, tmp_path)
+    assert EngineCache(tmp_path).entries() == []
+
+
+def test_a_rebuild_that_waited_has_the_key_of_the_file_it_builds(
+    encoder: EngineSource, tmp_path: Path
+) -> None:
+    exporter = TensorRTExporter(TF32, rebuild=True)
+    artifacts = []
+    with held_lock(tmp_path):
+        waiting = threading.Thread(target=lambda: artifacts.append(exporter.export(encoder, tmp_path)))
+        waiting.start()
+        time.sleep(0.5)
+        edit(encoder.onnx_path, lambda model: model.metadata_props.add(key="note", value="changed"))
+    waiting.join(60)
+    (artifact,) = artifacts
+    assert artifact.details["key"]["onnx_sha256"] == sha256_file(encoder.onnx_path)
 
 
 @pytest.mark.parametrize("stop", ["build", "engine", "record"])

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import ast
 import sys
+from enum import Enum
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from awml_deploy_core.errors import (
     ArtifactError,
     BackendUnavailableError,
     ConfigError,
+    DeviceError,
     MissingDependencyError,
     ParameterError,
 )
@@ -22,7 +24,7 @@ from awml_deploy_core.runtime.cuda_driver import CudaDevice, cuda_device
 from awml_deploy_core.runtime.session import Availability
 from awml_deploy_core.runtime.tensorrt_backend import TensorRTBackend, load_engine
 from awml_deploy_core.runtime.trt import library as library_module
-from awml_deploy_core.runtime.trt.library import TensorRTLibrary, find_library
+from awml_deploy_core.runtime.trt.library import Messages, TensorRTLibrary, find_library
 from awml_deploy_core.runtime.trt.settings import EngineSettings
 
 CUDA = DeviceSpec("cuda")
@@ -191,3 +193,89 @@ def test_the_type_stubs_name_what_the_library_has() -> None:
                 names = [target.id for target in member.targets if isinstance(target, ast.Name)]
             missing += [f"{item.name}.{name}" for name in names if not hasattr(native, name)]
     assert missing == []
+
+
+class FakeLogger:
+    class Severity(Enum):
+        INTERNAL_ERROR, ERROR, WARNING, INFO = range(4)
+
+
+def fake_api(**members: Any) -> Any:
+    return SimpleNamespace(ILogger=FakeLogger, **members)
+
+
+def test_all_of_a_process_share_one_logger_that_everybody_hears() -> None:
+    """TensorRT goes on using the first logger it was given, whoever gave it."""
+    library = TensorRTLibrary("tensorrt", "11.0.0.1", fake_api())
+    first, second = Messages(library), Messages(library)
+    logger: Any = first.logger
+    assert second.logger is logger
+    del first
+    logger.log(FakeLogger.Severity.WARNING, "only logged")
+    logger.log(FakeLogger.Severity.ERROR, " a cause\n")
+    assert second.errors() == ("a cause",)
+    assert second.errors() == ()
+    for number in range(1000):
+        logger.log(FakeLogger.Severity.INTERNAL_ERROR, str(number))
+    assert second.errors()[-1] == "999"
+    assert len(second.errors()) < 100
+    assert Messages(TensorRTLibrary("tensorrt", "10.0.0.1", fake_api())).logger is not logger
+
+
+def test_rtx_does_not_exchange_kernels_while_frames_run() -> None:
+    strategy = Enum("strategy", "LAZY EAGER NONE")
+    config = SimpleNamespace(dynamic_shapes_kernel_specialization_strategy=strategy["LAZY"])
+    made: list[Any] = []
+    engine: Any = SimpleNamespace(
+        create_runtime_config=lambda: config, create_execution_context=lambda *args: made.append(args)
+    )
+    api = fake_api(DynamicShapesKernelSpecializationStrategy=strategy)
+    TensorRTLibrary("tensorrt_rtx", "1.7.1.116", api).make_context(engine)
+    TensorRTLibrary("tensorrt", "10.13.2.6", api).make_context(engine)
+    assert made == [(config,), ()]
+    assert config.dynamic_shapes_kernel_specialization_strategy is strategy["NONE"]
+    native: Any = rtx().api
+    assert "NONE" in native.DynamicShapesKernelSpecializationStrategy.__members__
+    assert "dynamic_shapes_kernel_specialization_strategy" in dir(native.IRuntimeConfig)
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("Error Code 1: Cuda Runtime (out of memory)", DeviceError),
+        ("Error Code 2: OutOfMemory (Requested size was 9 bytes.)", DeviceError),
+        ("Error Code 6: serialized engine is of another version", ArtifactError),
+    ],
+)
+def test_an_engine_without_memory_is_no_wrong_engine(said: str, error: type[Exception]) -> None:
+    class Runtime:
+        def __init__(self, logger: Any) -> None:
+            self.logger = logger
+
+        def deserialize_cuda_engine(self, content: bytes) -> Any:
+            return SimpleNamespace(create_execution_context=self.refuse)
+
+        def refuse(self) -> None:
+            self.logger.log(FakeLogger.Severity.ERROR, said)
+
+    library = TensorRTLibrary("tensorrt", "11.0.0.1", fake_api(Runtime=Runtime))
+    with pytest.raises(error, match=said.partition("(")[0]):
+        load_engine(library, b"engine", "engines/x.engine")
+
+
+def test_only_version_compatible_engines_may_bring_code() -> None:
+    def make_runtime(logger: Any) -> Any:
+        return SimpleNamespace(engine_host_code_allowed=False)
+
+    library = TensorRTLibrary("tensorrt", "11.0.0.1", fake_api(Runtime=make_runtime))
+    for allowed in (False, True):
+        assert library.runtime(Messages(library), host_code=allowed).engine_host_code_allowed is allowed
+
+
+def test_engines_of_rtx_can_be_captured() -> None:
+    library, flags = rtx(), list[Any]()
+    config: Any = SimpleNamespace(set_flag=flags.append)
+    library.allow_capture(config)
+    assert [flag.name for flag in flags] == ["REQUIRE_USER_ALLOCATION"]
+    TensorRTLibrary("tensorrt", "11.0.0.1", library.api).allow_capture(config)
+    assert len(flags) == 1

@@ -40,6 +40,7 @@ class HostSession:
 
 class GpuSession(HostSession):
     capturable = True
+    captures_shapes = True
 
     def bind(self, spans: Any) -> None:
         raise NotImplementedError

@@ -64,6 +64,10 @@ class HostBridge:
     def capturable(self) -> bool:
         return False
 
+    @property
+    def captures_shapes(self) -> bool:
+        return False
+
     def bind(self, spans: Mapping[str, DeviceSpan]) -> None:
         """As :meth:`DeviceSession.bind`."""
         check_spans(self.spec, spans)

@@ -40,6 +40,11 @@ class DeviceSession(Protocol):
         captured with."""
         ...
 
+    @property
+    def captures_shapes(self) -> bool:
+        """Whether a graph stays valid when :meth:`enqueue` is captured again with another shape."""
+        ...
+
     def bind(self, spans: Mapping[str, DeviceSpan]) -> None:
         """Give every input and output its place on the device, for all frames to come.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -76,6 +76,8 @@ class EngineCache:
     def entries(self) -> list[EngineRecord | Broken]:
         """Every record, sorted by file name.
 
+        A record that another process removes meanwhile, as a new build of its engine does, is not there.
+
         Raises:
             ArtifactError: The folder cannot be read.
         """
@@ -85,7 +87,7 @@ class EngineCache:
                 for path in self.folder.glob(f"*.engine{_RECORD}")
                 if not path.name.startswith(".")
             )
-            return [self._read(name) for name in names]
+            return [entry for name in names if (entry := self._read(name)) is not None]
 
     def records(self) -> list[EngineRecord]:
         """The records that can be read."""
@@ -114,13 +116,24 @@ class EngineCache:
         return None, reasons
 
     def damage(self, record: EngineRecord) -> str | None:
-        """How an engine's file differs from its record, or None."""
+        """How an engine's file differs from its record, or None.
+
+        Raises:
+            ArtifactError: The file is there but cannot be read.
+        """
         path = self._bundle / record.path
-        if not path.is_file():
+        try:
+            with io_errors(path, "cannot be read"):
+                size = path.stat().st_size
+            if size != record.size:
+                return f"corrupt: {size} bytes, recorded {record.size}"
+            digest = sha256_file(path)
+        except ArtifactError:
+            # Another process may remove it at any time.
+            if path.exists():
+                raise
             return "the file is missing"
-        if (size := path.stat().st_size) != record.size:
-            return f"corrupt: {size} bytes, recorded {record.size}"
-        if (digest := sha256_file(path)) != record.sha256:
+        if digest != record.sha256:
             return f"corrupt: SHA-256 {digest[:12]}, recorded {record.sha256[:12]}"
         return None
 
@@ -191,6 +204,21 @@ class EngineCache:
         Raises:
             ArtifactError: A file cannot be removed.
         """
+        removed = []
+        with io_errors(self.folder, "cannot be cleaned"):
+            for path in self.dead_files(onnx_hashes):
+                path.unlink(missing_ok=True)
+                removed.append(path.name)
+        if removed:
+            _LOG.info("removed stale engine files", extra={"files": ", ".join(removed)})
+        return removed
+
+    def dead_files(self, onnx_hashes: Mapping[str, str]) -> list[Path]:
+        """What :meth:`sweep` would remove, sorted.
+
+        Raises:
+            ArtifactError: The folder cannot be read.
+        """
         if not self.folder.is_dir():
             return []
         kept = set()
@@ -198,16 +226,37 @@ class EngineCache:
             if onnx_hashes.get(record.key.component) == record.key.onnx_sha256:
                 name = record.path.rpartition("/")[2]
                 kept |= {name, f"{name}{_RECORD}", f"{name}{_LAYERS}"}
-        removed = []
-        with io_errors(self.folder, "cannot be cleaned"):
-            for path in sorted(self.folder.iterdir()):
-                if path.name in kept or not _is_ours(path):
-                    continue
-                path.unlink()
-                removed.append(path.name)
-        if removed:
-            _LOG.info("removed stale engine files", extra={"files": ", ".join(removed)})
-        return removed
+        with io_errors(self.folder, "cannot be read"):
+            return [
+                path for path in sorted(self.folder.iterdir()) if path.name not in kept and _is_ours(path)
+            ]
+
+    def others(self, kept: Sequence[EngineKey]) -> list[EngineRecord]:
+        """Engines that a session could take as well as one of ``kept``.
+
+        They differ in the profile, the exceptions of the precision or the builder's flags alone. A
+        session knows none of these and refuses to start where it would have to choose.
+
+        Raises:
+            ArtifactError: The folder cannot be read.
+        """
+        return [
+            record
+            for record in self.records()
+            if record.key not in kept and any(record.key.rivals(key) for key in kept)
+        ]
+
+    def discard_others(self, kept: Sequence[EngineKey]) -> None:
+        """Remove the engines that :meth:`others` finds.
+
+        Raises:
+            ArtifactError: A file cannot be removed.
+        """
+        for record in self.others(kept):
+            with io_errors(self._bundle / record.path, "cannot be removed"):
+                for suffix in (_RECORD, _LAYERS, ""):
+                    (self._bundle / f"{record.path}{suffix}").unlink(missing_ok=True)
+            _LOG.info("removed an engine of other settings", extra={"file": record.path})
 
     def timing_cache(self, name: str) -> bytes:
         """Timings of earlier builds; empty where there are none.
@@ -227,14 +276,19 @@ class EngineCache:
         """
         write_bytes(self.folder / name, content)
 
-    def _read(self, name: str) -> EngineRecord | Broken:
+    def _read(self, name: str) -> EngineRecord | Broken | None:
+        """One record; None if it is not there any more."""
         where = f"{FOLDER}/{name}"
         try:
             record = EngineRecord.model_validate_json((self.folder / name).read_bytes())
+        except FileNotFoundError:
+            return None
         except ValidationError as error:
             return Broken(where, f"unreadable record: {'; '.join(problem_clauses(error, EngineRecord))}")
-        if f"{record.path}{_RECORD}" != where or record.path.rpartition("/")[2] != record.key.file_name:
+        if f"{record.path}{_RECORD}" != where:
             return Broken(where, f"foreign record: it describes {record.path}")
+        if record.path.rpartition("/")[2] != (name := record.key.file_name):
+            return Broken(where, f"its key is that of {name}: edited, or of another release of this suite")
         return record
 
 

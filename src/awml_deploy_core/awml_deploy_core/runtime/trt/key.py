@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -14,8 +15,14 @@ from awml_deploy_core.runtime.trt.settings import EngineSettings, LibraryName, P
 
 ANY = "any"
 _DIGEST_CHARACTERS = 16
-_OLDEST_COMPATIBLE = "8.0"
-"""Compute capability from which engines that are compatible with Ampere run."""
+_AMPERE_PLUS = "8.0+"
+"""Of engines that are compatible with Ampere and later, and of those of TensorRT-RTX, which leaves
+Turing out unless 7.5 is asked for (its documentation, "CPU-only AOT and TensorRT-RTX engines")."""
+
+
+def this_platform() -> str:
+    """Operating system and processor, e.g. ``linux-x86_64``: TensorRT refuses the engines of others."""
+    return f"{platform.system()}-{platform.machine()}".lower()
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Environment:
     library: LibraryName
     version: str
     gpu: CudaDevice | None
+    platform: str = field(default_factory=this_platform)
 
     @classmethod
     def of(cls, library: TensorRTLibrary, gpu: CudaDevice | None) -> Environment:
@@ -44,8 +52,12 @@ class EngineTarget:
     gpu: str
     """Name as the driver gives it, or ``any``."""
     compute_capability: str
-    """``8.9``, a list ``8.6,8.9``, ``8.0+`` or ``any``."""
+    """``8.9``, a list ``8.6,8.9``, or ``8.0+``."""
     version_compatible: bool = False
+    multiprocessors: int | None = None
+    """Of the GPU; None is any number."""
+    platform: str = ANY
+    """As :func:`this_platform` gives it, or ``any``."""
 
     @classmethod
     def of(cls, library: TensorRTLibrary, gpu: CudaDevice | None, settings: EngineSettings) -> EngineTarget:
@@ -55,7 +67,7 @@ class EngineTarget:
             BackendUnavailableError: TensorRT, which builds on the GPU, has none.
         """
         if library.is_rtx:
-            capability = ",".join(sorted(settings.compute_capabilities)) or ANY
+            capability = ",".join(sorted(set(settings.compute_capabilities))) or _AMPERE_PLUS
             return cls(library.name, library.version, ANY, capability)
         if gpu is None:
             raise BackendUnavailableError(
@@ -64,12 +76,20 @@ class EngineTarget:
                 expected="an NVIDIA GPU with its driver",
                 hint="Build on the vehicle's computer, or with TensorRT-RTX (library: tensorrt_rtx).",
             )
-        name, capability = gpu.name, gpu.compute_capability
+        name, capability, count = gpu.name, gpu.compute_capability, gpu.multiprocessors
         if settings.hardware_compatibility == "ampere_plus":
-            name, capability = ANY, f"{_OLDEST_COMPATIBLE}+"
+            name, capability, count = ANY, _AMPERE_PLUS, None
         elif settings.hardware_compatibility == "same_compute_capability":
-            name = ANY
-        return cls(library.name, library.version, name, capability, settings.version_compatible)
+            name, count = ANY, None
+        return cls(
+            library.name,
+            library.version,
+            name,
+            capability,
+            settings.version_compatible,
+            count,
+            this_platform(),
+        )
 
     def misfits(self, here: Environment) -> list[str]:
         """Why an engine of this target cannot run there, one clause each; empty if it can.
@@ -81,16 +101,44 @@ class EngineTarget:
             reasons.append(f"built by {self.library}, here is {here.library}")
         elif not self._runs_with(here.version):
             reasons.append(f"built by {self.library} {self.version}, here is {here.version}")
+        if self.platform not in (ANY, here.platform):
+            reasons.append(f"built on {self.platform}, here is {here.platform}")
         if here.gpu is None:
             return reasons
         if self.gpu not in (ANY, here.gpu.name):
             reasons.append(f"built for {self.gpu}, here is {here.gpu.name}")
+        elif None not in (self.multiprocessors, count := here.gpu.multiprocessors) and (
+            self.multiprocessors != count
+        ):
+            reasons.append(
+                f"built for {self.gpu} with {self.multiprocessors} multiprocessors, here are {count}"
+            )
         if not self._runs_on(here.gpu.compute_capability):
             reasons.append(
                 f"built for compute capability {self.compute_capability}, "
                 f"{here.gpu.name} has {here.gpu.compute_capability}"
             )
         return reasons
+
+    def overlaps(self, other: EngineTarget) -> bool:
+        """Whether there is a machine that engines of both targets run on."""
+        if self.library != other.library:
+            return False
+        if not (self._runs_with(other.version) or other._runs_with(self.version)):
+            return False
+        for mine, others in ((self.gpu, other.gpu), (self.platform, other.platform)):
+            if mine != others and ANY not in (mine, others):
+                return False
+        counts = {self.multiprocessors, other.multiprocessors} - {None}
+        if len(counts) > 1:
+            return False
+        return any(other._runs_on(text) for text in self._capabilities()) or any(
+            self._runs_on(text) for text in other._capabilities()
+        )
+
+    def _capabilities(self) -> list[str]:
+        """Some it runs on; of a range its start, and the range itself is in :meth:`_runs_on`."""
+        return self.compute_capability.rstrip("+").split(",")
 
     def _runs_with(self, version: str) -> bool:
         if not self.version_compatible:
@@ -100,16 +148,13 @@ class EngineTarget:
         )
 
     def _runs_on(self, capability: str) -> bool:
-        if self.compute_capability == ANY:
-            return True
         if self.compute_capability.endswith("+"):
             return _numbers(capability) >= _numbers(self.compute_capability[:-1])
         return capability in self.compute_capability.split(",")
 
     def __str__(self) -> str:
         gpu = "any GPU" if self.gpu == ANY else self.gpu
-        capability = "" if self.compute_capability == ANY else f" of {self.compute_capability}"
-        return f"{self.library} {self.version}, {gpu}{capability}"
+        return f"{self.library} {self.version}, {gpu} of {self.compute_capability}"
 
 
 @dataclass(frozen=True)
@@ -167,6 +212,14 @@ class EngineKey:
     def file_name(self) -> str:
         """Of the engine in the bundle's cache."""
         return f"{self.component}.{self.precision}.{self.digest}.engine"
+
+    def rivals(self, other: EngineKey) -> bool:
+        """Whether there is a machine on which a session could take this engine as well as the other."""
+        return (self.component, self.onnx_sha256, self.precision) == (
+            other.component,
+            other.onnx_sha256,
+            other.precision,
+        ) and self.target.overlaps(other.target)
 
     def differences(self, wanted: EngineKey, here: Environment) -> list[str]:
         """Why this engine is not the wanted one, or cannot run there; empty if it is and can."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from weakref import WeakSet
 
 from awml_deploy_core.errors import ConfigError, MissingDependencyError
 from awml_deploy_core.runtime.trt.settings import EngineSettings, LibraryChoice, LibraryName
@@ -29,6 +31,10 @@ _INSTALL = {
     "tensorrt_rtx": "pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings",
 }
 _OLDEST = 10
+_USER_ALLOCATION = "REQUIRE_USER_ALLOCATION"
+"""Builder flag of TensorRT-RTX from 1.2 on."""
+_MOST_ERRORS = 32
+"""A library that complains every frame must not fill the memory."""
 
 
 class TensorRTApi(Protocol):
@@ -100,6 +106,38 @@ class TensorRTLibrary:
         digits = [name.removeprefix("SM") for name in members if name.startswith("SM")]
         return tuple(f"{text[:-1]}.{text[-1]}" for text in digits)
 
+    def runtime(self, messages: Messages, *, host_code: bool) -> tensorrt.Runtime:
+        """What opens engines.
+
+        Args:
+            messages: Hears its errors.
+            host_code: Whether an engine may bring code of the library, as version-compatible ones do.
+        """
+        made = self.api.Runtime(messages.logger)
+        if host_code:
+            made.engine_host_code_allowed = True
+        return made
+
+    def make_context(self, engine: tensorrt.ICudaEngine) -> tensorrt.IExecutionContext | None:
+        """What runs an engine; None where the library cannot make it, which it then logs.
+
+        TensorRT-RTX compiles kernels for a new shape in the background by default and exchanges them
+        while frames run: results and latency would change with time, and a graph could not hold it.
+        """
+        if not self.is_rtx:
+            return engine.create_execution_context()
+        rtx, api = cast(Any, engine), cast(Any, self.api)
+        config = rtx.create_runtime_config()
+        strategy = api.DynamicShapesKernelSpecializationStrategy.NONE
+        config.dynamic_shapes_kernel_specialization_strategy = strategy
+        made: tensorrt.IExecutionContext | None = rtx.create_execution_context(config)
+        return made
+
+    def allow_capture(self, config: tensorrt.IBuilderConfig) -> None:
+        """Build what a CUDA graph can hold: TensorRT-RTX has to be told not to allocate while it runs."""
+        if self.is_rtx and (flag := cast(Any, self.api).BuilderFlag.__members__.get(_USER_ALLOCATION)):
+            config.set_flag(flag)
+
     def set_compute_capabilities(self, config: tensorrt.IBuilderConfig, chosen: Sequence[str]) -> None:
         """Limit what TensorRT-RTX builds for."""
         # The stubs are those of TensorRT, which does not have these.
@@ -112,28 +150,68 @@ class TensorRTLibrary:
 
 
 class Messages:
-    """What the library logs: errors are kept for the exception that follows, the rest goes to the log."""
+    """What the library logs: errors are kept for the exception that follows, the rest goes to the log.
+
+    All of a process share one logger of the library, as TensorRT keeps the first one it is given for
+    whatever is opened later: that logger must outlive every engine, and every instance hears it.
+    """
 
     def __init__(self, library: TensorRTLibrary) -> None:
         self._lock = threading.Lock()
-        self._errors: list[str] = []
-        self.logger = _make_logger(library.api, self._receive)
+        self._errors: deque[str] = deque(maxlen=_MOST_ERRORS)
+        hub = _hub(library.api)
+        hub.tell(self)
+        self.logger = hub.logger
 
     def errors(self) -> tuple[str, ...]:
-        """Errors since the last call, in order."""
+        """The last errors since the last call, in order."""
         with self._lock:
-            errors, self._errors = tuple(self._errors), []
+            errors = tuple(self._errors)
+            self._errors.clear()
         return errors
+
+    def add(self, message: str) -> None:
+        """Keep an error."""
+        with self._lock:
+            self._errors.append(message)
+
+
+class _Hub:
+    """The logger of a library and who hears its errors."""
+
+    def __init__(self, api: TensorRTApi) -> None:
+        self._lock = threading.Lock()
+        self._listeners: WeakSet[Messages] = WeakSet()
+        self.logger = _make_logger(api, self._receive)
+
+    def tell(self, listener: Messages) -> None:
+        """Let it hear the errors from now on, for as long as it lives."""
+        with self._lock:
+            self._listeners.add(listener)
 
     def _receive(self, level: int, message: str) -> None:
         if level >= logging.ERROR:
             with self._lock:
-                self._errors.append(message.strip())
+                listeners = tuple(self._listeners)
+            for listener in listeners:
+                listener.add(message.strip())
             level = logging.DEBUG
         _LOG.log(level, "%s", message)
 
 
-def _make_logger(api: TensorRTApi, receive: Any) -> tensorrt.ILogger:
+_HUBS: dict[int, tuple[TensorRTApi, _Hub]] = {}
+"""By the identity of the library's module, which is kept with it."""
+_HUBS_LOCK = threading.Lock()
+
+
+def _hub(api: TensorRTApi) -> _Hub:
+    with _HUBS_LOCK:
+        if id(api) not in _HUBS:
+            _HUBS[id(api)] = (api, _Hub(api))
+        return _HUBS[id(api)][1]
+
+
+def _make_logger(api: TensorRTApi, receive: Callable[[int, str], None]) -> tensorrt.ILogger:
     severity = api.ILogger.Severity
     levels = {
         severity.INTERNAL_ERROR: logging.ERROR,

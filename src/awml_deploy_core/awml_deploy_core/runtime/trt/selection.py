@@ -57,7 +57,7 @@ def select_engine(
             cache.folder,
             f"has several engines of component {component} that fit",
             problems=[entry.path for entry in fitting],
-            hint="Choose one by precision, or remove the others.",
+            hint="Choose one by precision, or build the wanted one again, which removes what it replaces.",
         )
     raise ArtifactError(
         cache.folder,

@@ -121,8 +121,16 @@ class TensorRTSession(NativeSession[LoadedEngine]):
 
     @property
     def capturable(self) -> bool:
-        """TensorRT enqueues only what a graph can repeat, once the shapes are set."""
-        return True
+        """TensorRT enqueues only what a graph can repeat; TensorRT-RTX says whether it does."""
+        # The stubs are those of TensorRT, which does not have this.
+        asked = getattr(self._open().context, "is_stream_capturable", None)
+        return asked is None or bool(asked(self._memory.stream))
+
+    @property
+    def captures_shapes(self) -> bool:
+        """A graph uses the state of its execution context, which another shape changes (developer guide
+        of TensorRT, "CUDA graphs": one context for each graph)."""
+        return False
 
     @property
     def engine_key(self) -> str | None:
@@ -147,6 +155,8 @@ class TensorRTSession(NativeSession[LoadedEngine]):
         """
         context = self._open().context
         check_spans(self._spec, spans)
+        # An address that is refused leaves the others where they were put.
+        self._bound = None
         for name, graph_name in self._names.items():
             if not context.set_tensor_address(graph_name, spans[name].address):
                 raise self._failure(f"set_tensor_address of {graph_name}")
@@ -165,10 +175,15 @@ class TensorRTSession(NativeSession[LoadedEngine]):
             shape = tuple(shapes[tensor.name])
             if self._shapes.get(tensor.name) == shape:
                 continue
+            self._shapes.pop(tensor.name, None)
             if not context.set_input_shape(self._names[tensor.name], shape):
                 raise self._failure(f"set_input_shape of {tensor.name} to {list(shape)}")
             self._shapes[tensor.name] = shape
-        if missing := context.infer_shapes():
+        try:
+            missing = context.infer_shapes()
+        except RuntimeError as error:
+            raise self._failure(f"infer_shapes ({error})") from error
+        if missing:
             raise InferenceError(
                 f"component {self._spec.name}", "shapes are not set", got=", ".join(missing)
             )

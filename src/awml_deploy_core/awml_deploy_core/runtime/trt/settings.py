@@ -82,7 +82,7 @@ class EngineSettings:
     version_compatible: bool = False
     hardware_compatibility: HardwareCompatibility = "none"
     compute_capabilities: tuple[str, ...] = ()
-    """TensorRT-RTX: GPUs to build for, e.g. ``8.9``; empty is all it supports."""
+    """TensorRT-RTX: GPUs to build for, e.g. ``8.9``; empty is all from 8.0 on, without Turing."""
     on_mismatch: MismatchPolicy = "build"
     """Whether an engine that is missing, stale, foreign or corrupt is built or refused."""
 

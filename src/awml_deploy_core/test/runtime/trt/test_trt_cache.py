@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_builds import ADA, ORIN, here, key, target
@@ -80,6 +82,16 @@ def test_a_record_of_another_engine_is_foreign(cache: EngineCache) -> None:
     assert any("foreign record" in reason for reason in reasons)
 
 
+def test_a_record_whose_key_was_edited_or_lacks_a_part_is_not_taken(cache: EngineCache) -> None:
+    path = cache.folder.parent / f"{store(cache).path}.json"
+    content = json.loads(path.read_text())
+    del content["key"]["target"]["multiprocessors"]
+    path.write_text(json.dumps(content))
+    found, (reason,) = cache.find(key(), here())
+    assert found is None
+    assert "its key is that of encoder.fp16." in reason
+
+
 def test_an_engine_counts_when_its_record_is_there(cache: EngineCache) -> None:
     record = store(cache)
     (cache.folder.parent / f"{record.path}.json").unlink()
@@ -99,6 +111,57 @@ def test_the_sweep_removes_what_is_ours_and_dead(cache: EngineCache) -> None:
     assert cache.entries() == [kept]
     assert users.exists()
     assert len(list(cache.folder.iterdir())) == 4
+
+
+@pytest.mark.parametrize("gone", [".json", ""])
+def test_an_engine_that_another_process_removes_meanwhile_is_not_there(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    record = store(cache)
+    kept = store(cache, precision="tf32")
+    path = cache.folder.parent / f"{record.path}{gone}"
+    reads = {".json": "read_bytes", "": "open"}[gone]
+    original = getattr(Path, reads)
+
+    def remove_first(self: Path, *arguments: Any, **named: Any) -> Any:
+        if self == path:
+            path.unlink(missing_ok=True)
+        return original(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, reads, remove_first)
+    found, reasons = cache.find(key(), here())
+    assert found is None
+    assert any("the file is missing" in reason for reason in reasons) is (gone == "")
+    assert cache.find(key(precision="tf32"), here())[0] == kept
+
+
+def test_an_engine_that_cannot_be_read_is_an_error(
+    cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = store(cache)
+
+    def refuse(self: Path, *arguments: Any, **named: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ArtifactError, match="Permission denied"):
+        cache.damage(record)
+
+
+def test_engines_that_differ_in_settings_alone_make_room_for_the_last_build(cache: EngineCache) -> None:
+    first = store(cache, flags={"optimization_level": "1"})
+    last = store(cache, flags={"optimization_level": "5"})
+    others = [
+        store(cache, precision="tf32"),
+        store(cache, component="head"),
+        store(cache, target=target(gpu=ORIN.name, compute_capability="8.7")),
+        store(cache, onnx_sha256="b" * 64),
+    ]
+    assert cache.others([last.key]) == [first]
+    cache.discard_others([last.key])
+    assert cache.others([last.key]) == []
+    assert {record.path for record in cache.records()} == {record.path for record in [last, *others]}
+    assert not list(cache.folder.glob(f"{first.path.rpartition('/')[2]}*"))
 
 
 @pytest.fixture

@@ -105,6 +105,8 @@ class FakeContext:
         return self.fails != "shape"
 
     def infer_shapes(self) -> list[str]:
+        if self.fails == "infer":
+            raise RuntimeError("infer_shapes error code: -1")
         return []
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
@@ -189,12 +191,37 @@ def test_shapes_that_do_not_fit_are_named(memory: FakeMemory) -> None:
         session.run({"x": rows(2).astype(np.float64)})
 
 
-@pytest.mark.parametrize("step", ["address", "shape", "execute"])
+@pytest.mark.parametrize("step", ["address", "shape", "infer", "execute"])
 def test_what_tensorrt_says_is_in_the_error(memory: FakeMemory, step: str) -> None:
     session, context = make(memory)
     context.fails = step
     with pytest.raises(InferenceError, match="out of luck"):
         session.run({"x": rows(2)})
+
+
+def test_what_tensorrt_refused_is_not_taken_for_done(memory: FakeMemory) -> None:
+    session, context = make(memory)
+    session.run({"x": rows(4)})
+    context.fails = "shape"
+    with pytest.raises(InferenceError):
+        session.set_shapes({"x": (2, 3)})
+    context.fails = ""
+    context.calls.clear()
+    session.set_shapes({"x": (4, 3)})
+    assert context.calls == ["shape [4, 3]"]
+    context.fails = "address"
+    with pytest.raises(InferenceError, match="set_tensor_address"):
+        session.bind({name: DeviceSpan(1, 96) for name in "xy"})
+    with pytest.raises(InferenceError, match="is not bound"):
+        session.enqueue(5)
+
+
+def test_rtx_says_whether_a_graph_can_hold_an_engine(memory: FakeMemory) -> None:
+    session, context = make(memory)
+    assert session.capturable
+    assert not session.captures_shapes
+    context.is_stream_capturable = lambda stream: stream != 77  # type: ignore[attr-defined]
+    assert not session.capturable
 
 
 def test_a_closed_session(memory: FakeMemory) -> None:

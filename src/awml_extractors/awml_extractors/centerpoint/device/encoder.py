@@ -95,6 +95,21 @@ class DeviceEncoder:
         self._context.synchronize(branch_stream)
 
 
+def choose_rows(wanted: EncoderRows, session: DeviceSession, *, graphs: bool) -> EncoderRows:
+    """How the rows of an encoder are found.
+
+    Args:
+        wanted: What was asked for.
+        session: The encoder.
+        graphs: Whether the frame is captured.
+    """
+    if not session.capturable or not graphs:
+        return "host"
+    if wanted == "auto":
+        return "device" if session.captures_shapes else "full"
+    return wanted
+
+
 def row_sizes(least: int, most: int) -> tuple[int, ...]:
     """Sizes between two, ascending, of which the last is ``most``."""
     sizes = {max(least, -(-most * part // _SIXTEENTHS[-1])) for part in _SIXTEENTHS}

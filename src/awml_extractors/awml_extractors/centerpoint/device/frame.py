@@ -17,7 +17,7 @@ from awml_deploy_core.runtime.cuda.session import DeviceSession, largest_shape
 from awml_deploy_core.runtime.session import Session
 from awml_extractors.centerpoint.config import CenterPointConfig
 from awml_extractors.centerpoint.device.decoder import DecodedFrame, DeviceDecoder
-from awml_extractors.centerpoint.device.encoder import DeviceEncoder
+from awml_extractors.centerpoint.device.encoder import DeviceEncoder, choose_rows
 from awml_extractors.centerpoint.device.parameters import parameters_of
 from awml_extractors.centerpoint.device.scatter import DeviceScatter
 from awml_extractors.centerpoint.device.settings import DeviceSettings, EncoderRows
@@ -96,7 +96,7 @@ class DeviceFrame:
             self._voxelizer.features,
             self._voxelizer.pillars,
             lambda: self._voxelizer.counts().pillars,
-            self._rows_of(resident),
+            choose_rows(self._settings.encoder_rows, resident, graphs=self._settings.graphs),
         )
         self._scatter = DeviceScatter(
             context, config, max_voxels=max_voxels, dtype=head.spec.inputs[0].dtype, load=load
@@ -192,12 +192,6 @@ class DeviceFrame:
         """Release graphs and memory; the sessions stay open. Calling it twice is allowed."""
         self._program.close()
         self._context.close()
-
-    def _rows_of(self, encoder: DeviceSession) -> EncoderRows:
-        wanted = self._settings.encoder_rows
-        if not encoder.capturable or not self._settings.graphs:
-            return "host"
-        return "device" if wanted == "auto" else wanted
 
     def _bind_head(self, head: DeviceSession) -> None:
         (tensor,) = head.spec.inputs

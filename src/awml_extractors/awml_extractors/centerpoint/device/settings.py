@@ -21,8 +21,8 @@ class DeviceSettings:
     - ``host``: the host waits for the number, which it reads from pinned memory. For sessions that
       cannot be captured, because they need the host between two graphs anyway.
     - ``full``: always the largest size, so that the graph is the simplest there is.
-    - ``auto``: ``device``, or ``full`` where the driver does not have it, or ``host`` for sessions that
-      cannot be captured.
+    - ``auto``: ``device``, or ``full`` where the driver does not have it and for TensorRT, whose graphs
+      are of one shape each, or ``host`` for sessions that cannot be captured.
 
     Rows beyond the pillars hold zeros or pillars of earlier frames, whose features are never scattered.
     """
