@@ -40,7 +40,7 @@ class NullSession:
 
     backend = "null"
     device = CUDA
-    capturable = True
+    capturable = captures_shapes = True
 
     def __init__(
         self, context: CudaContext, spec: ComponentSpec, outputs: Mapping[str, np.ndarray]

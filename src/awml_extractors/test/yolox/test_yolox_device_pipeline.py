@@ -241,7 +241,7 @@ def test_nothing_is_allocated_after_the_first_image() -> None:
 
 
 class GpuSession(FakeSession):
-    capturable = True
+    capturable = captures_shapes = True
 
     def bind(self, spans: Any) -> None:
         raise NotImplementedError
