@@ -12,7 +12,6 @@ BUILD_STAMP := install/.build-done
 REQUIREMENTS := $(wildcard requirements/*.txt)
 # What a ROS 2 installation has and the wheels have not.
 COLCON_PATHS := --base-paths src --paths interfaces/*/
-COLCON_TEST := colcon test $(COLCON_PATHS) --event-handlers console_cohesion+ --return-code-on-test-failure
 SOURCES := $(shell find src interfaces launch config -type f -not -path '*/test/*' -not -path '*/__pycache__/*' -not -path '*/build/*' -not -path '*.egg-info/*' 2>/dev/null)
 
 .PHONY: demo test shell build setup lint unit-test system-test bench faults references clean help
@@ -54,8 +53,7 @@ lint: build ## ruff, mypy, import contracts
 
 unit-test: build ## colcon test, failing if a package ran no test
 	rm -rf build/*/pytest.xml build/*/test_results
-	$(WITH_ENV) $(COLCON_TEST) --packages-skip awml_deploy_ros --executor parallel --parallel-workers 2
-	$(WITH_ENV) $(COLCON_TEST) --packages-select awml_deploy_ros
+	$(WITH_ENV) bash tools/unit_tests.sh $(COLCON_PATHS)
 	$(WITH_ENV) colcon test-result --verbose
 	$(WITH_ENV) python tools/check_test_counts.py build
 

@@ -62,6 +62,7 @@ def processing_keys(kind: InputKind) -> dict[str, str]:
         "last_error": f"Reason and message of the last {noun} that failed since the node was activated; "
         "it stays when later ones are fine.",
         "last_error_age_s": f"How long ago that was [s]; empty if no {noun} failed.",
+        "listeners": "Subscribers of the record that the middleware has found: whom a frame reaches.",
         "model": "Model family and bundle.",
         "bundle_hash": "SHA-256 of the model bundle.",
         "backend": "Runtime of the model.",

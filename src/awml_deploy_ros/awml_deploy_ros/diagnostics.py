@@ -105,7 +105,7 @@ def modelless_report(state: str, health: Health) -> StatusReport:
 
 
 def processing_report(
-    state: str, health: Health, ledger: FrameLedger, identity: ModelIdentity, now_ns: int
+    state: str, health: Health, ledger: FrameLedger, identity: ModelIdentity, now_ns: int, listeners: int
 ) -> StatusReport:
     """The judgement, counters and the identity of the model.
 
@@ -134,6 +134,7 @@ def processing_report(
         },
         "last_error": "" if failure is None else str(failure),
         "last_error_age_s": "" if failure is None else f"{(now_ns - failure.time_ns) * 1e-9:.1f}",
+        "listeners": str(listeners),
         "model": identity.model_name,
         "bundle_hash": identity.bundle_hash,
         "backend": identity.backend,
@@ -166,12 +167,18 @@ def budget_report(state: BudgetState, active: bool) -> StatusReport:
 
 
 def model_reports(
-    health: Health, ledger: FrameLedger, identity: ModelIdentity, now_ns: int, *, active: bool
+    health: Health,
+    ledger: FrameLedger,
+    identity: ModelIdentity,
+    now_ns: int,
+    *,
+    active: bool,
+    listeners: int,
 ) -> list[StatusReport]:
-    """All reports of a configured node about its frames."""
+    """All reports of a configured node about its frames; ``listeners`` are those of its record."""
     state = "active" if active else "inactive"
     reports = [
-        processing_report(state, health, ledger, identity, now_ns),
+        processing_report(state, health, ledger, identity, now_ns, listeners),
         latency_report(health, ledger.latency.summaries()),
     ]
     return reports if ledger.budget is None else [*reports, budget_report(ledger.budget, active)]

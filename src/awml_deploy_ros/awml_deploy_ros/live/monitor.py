@@ -16,7 +16,7 @@ from awml_deploy_msgs.msg import DetectionFrame
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
-from awml_deploy_ros.live.status import LiveCounters, LiveStatus, configure_problem
+from awml_deploy_ros.live.status import LiveCounters, LiveStatus, configure_problem, listeners_of
 from awml_deploy_ros.outputs.base import every_frame
 from awml_deploy_ros.process import FatalErrors, run_node
 from awml_deploy_ros.topics import DIAGNOSTICS, FRAME
@@ -45,6 +45,7 @@ class NodeMonitor(Node):  # type: ignore[misc]
         self._recorders = recorders
         self._frame_topic = FRAME.of(node_name)
         self._counters = LiveCounters()
+        self._listeners = 0
         self._problem = ""
         self.create_subscription(DetectionFrame, self._frame_topic, self._on_frame, every_frame())
         self.create_subscription(DiagnosticArray, DIAGNOSTICS.name, self._on_diagnostics, 10)
@@ -60,7 +61,8 @@ class NodeMonitor(Node):  # type: ignore[misc]
         ready = (
             self.count_subscribers(self._input_topic) > 0
             and self.count_publishers(self._frame_topic) > 0
-            and self.count_subscribers(self._frame_topic) > self._recorders
+            # What this node sees of others says nothing about whom the watched one has found.
+            and self._listeners > self._recorders
         )
         LiveStatus(ready, self._counters, self._problem).write(self._status)
 
@@ -69,6 +71,7 @@ class NodeMonitor(Node):  # type: ignore[misc]
 
     def _on_diagnostics(self, message: Any) -> None:
         self._problem = self._problem or configure_problem(message, self._watched)
+        self._listeners = listeners_of(message, self._watched, self._listeners)
         found = LiveCounters.of_diagnostics(message, self._watched)
         if found is not None:
             self._update(found)

@@ -54,6 +54,14 @@ class LiveCounters:
         return None
 
 
+def listeners_of(message: Any, node_name: str, before: int = 0) -> int:
+    """Matched subscribers of a node's record, by a DiagnosticArray; ``before`` if it does not say."""
+    for status in message.status:
+        if status.name == processing_name(node_name):
+            return next((int(entry.value) for entry in status.values if entry.key == "listeners"), before)
+    return before
+
+
 def configure_problem(message: Any, node_name: str) -> str:
     """Why a node could not be configured, by a DiagnosticArray; empty if that is not what it says."""
     for status in message.status:

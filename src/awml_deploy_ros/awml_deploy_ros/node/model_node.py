@@ -279,7 +279,10 @@ class ModelNode(GuardedLifecycleNode, Generic[SettingsT]):
         active = self._stream is not None
         health = self.ledger.judge(now_ns) if active else Health(Level.OK, "inactive")
         health = self._namesakes.judge(health, now_ns)
-        reports = model_reports(health, self.ledger, model.identity, now_ns, active=active)
+        listeners = self._outputs.listeners
+        reports = model_reports(
+            health, self.ledger, model.identity, now_ns, active=active, listeners=listeners
+        )
         return [*reports, *self.own_reports(now_ns, active=active), *self.companions.reports()]
 
     def _facts(self) -> NodeFacts | None:

@@ -47,6 +47,15 @@ class Output(Protocol):
         ...
 
 
+class RecordingOutput(Output, Protocol):
+    """The output that others are judged by."""
+
+    @property
+    def listeners(self) -> int:
+        """Subscribers that the middleware has matched: what is published reaches nobody else."""
+        ...
+
+
 _DELIVERY = Duration(seconds=1.0)
 
 OutputFactory = Callable[[OutputContext], Output]

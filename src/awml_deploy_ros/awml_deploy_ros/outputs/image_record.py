@@ -10,7 +10,7 @@ from awml_deploy_core.detections2d import Detections2D
 from awml_deploy_ros.counters import CounterSnapshot
 from awml_deploy_ros.frame import HeaderAge, ProcessedFrame
 from awml_deploy_ros.model import ModelIdentity
-from awml_deploy_ros.outputs.base import Output, OutputContext
+from awml_deploy_ros.outputs.base import OutputContext
 from awml_deploy_ros.outputs.record import RecordOutput, common_fields
 from awml_deploy_ros.topics import IMAGE_FRAME
 
@@ -49,5 +49,5 @@ def to_image_record(
     )
 
 
-def create(context: OutputContext) -> Output:
+def create(context: OutputContext) -> RecordOutput:
     return RecordOutput(context, IMAGE_FRAME, ImageDetectionFrame, to_image_record)

@@ -15,13 +15,13 @@ from awml_deploy_msgs.msg import (
     StageLatency,
 )
 from geometry_msgs.msg import Vector3
+from rclpy.impl.implementation_singleton import rclpy_implementation
 
 from awml_deploy_core.detections import Detections
 from awml_deploy_ros import model
 from awml_deploy_ros.counters import CounterSnapshot
 from awml_deploy_ros.frame import FrameTiming, HeaderAge, ProcessedFrame
 from awml_deploy_ros.outputs.base import (
-    Output,
     OutputContext,
     create_publisher,
     destroy_delivered,
@@ -136,9 +136,18 @@ class RecordOutput:
         self._publisher.publish(record)
         context.hold(self._publisher.topic_name, self._topic.type, record)
 
+    @property
+    def listeners(self) -> int:
+        """Subscribers that the middleware has matched; 0 once the publisher is gone."""
+        try:
+            return self._publisher.get_subscription_count()
+        # Only newer versions export it elsewhere.
+        except rclpy_implementation.InvalidHandle:
+            return 0
+
     def close(self) -> None:
         destroy_delivered(self._context.node, self._publisher)
 
 
-def create(context: OutputContext) -> Output:
+def create(context: OutputContext) -> RecordOutput:
     return RecordOutput(context, FRAME, DetectionFrame, to_record)

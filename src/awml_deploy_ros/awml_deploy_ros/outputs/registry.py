@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 
 from awml_deploy_core.errors import ParameterError
 from awml_deploy_ros.frame import ProcessedFrame
-from awml_deploy_ros.outputs.base import Output, OutputContext, OutputFactory
+from awml_deploy_ros.outputs.base import OutputContext, OutputFactory, RecordingOutput
 
 _MODULES = {
     "frame": ("record", "awml_deploy_msgs"),
@@ -48,8 +48,8 @@ class OutputSet:
                 hint=f"Install {', '.join(missing.values())} or remove the outputs from the parameter.",
             )
         self._timed = context.timed
-        self._others: list[Output] = [_factory(name)(context) for name in names if name != RECORD]
-        self._record: Output | None = _factory(RECORD, context.task)(context) if RECORD in names else None
+        self._others = [_factory(name)(context) for name in names if name != RECORD]
+        self._record = _record_factory(context.task)(context) if RECORD in names else None
 
     def publish(self, frame: ProcessedFrame) -> ProcessedFrame:
         """Publish a frame; return it with the ``publish`` stage and its timing added."""
@@ -61,13 +61,23 @@ class OutputSet:
             self._record.publish(frame)
         return frame
 
+    @property
+    def listeners(self) -> int:
+        """Subscribers of the record that the middleware has matched; 0 where it is not published."""
+        return 0 if self._record is None else self._record.listeners
+
     def close(self) -> None:
         """Destroy all publishers."""
         for output in [*self._others, *([self._record] if self._record else [])]:
             output.close()
 
 
-def _factory(name: str, task: str = "detection3d") -> OutputFactory:
-    module = _RECORDS[task] if name == RECORD else _MODULES[name][0]
-    factory: OutputFactory = import_module(f"awml_deploy_ros.outputs.{module}").create
+def _factory(name: str) -> OutputFactory:
+    factory: OutputFactory = import_module(f"awml_deploy_ros.outputs.{_MODULES[name][0]}").create
+    return factory
+
+
+def _record_factory(task: str) -> Callable[[OutputContext], RecordingOutput]:
+    module = import_module(f"awml_deploy_ros.outputs.{_RECORDS[task]}")
+    factory: Callable[[OutputContext], RecordingOutput] = module.create
     return factory

@@ -12,7 +12,7 @@ from sensor_msgs.msg import PointCloud2
 
 from awml_deploy_core.errors import ArtifactError, ProcessError
 from awml_deploy_core.exit_codes import ExitCode
-from awml_deploy_ros.live.status import LiveCounters, LiveStatus, configure_problem
+from awml_deploy_ros.live.status import LiveCounters, LiveStatus, configure_problem, listeners_of
 
 NODE = "/centerpoint"
 INPUT = "/points"
@@ -55,6 +55,12 @@ def test_counters_of_diagnostics_are_those_of_the_node() -> None:
     assert LiveCounters.of_diagnostics(diagnostics(), NODE) is None
 
 
+def test_listeners_of_diagnostics_are_those_of_the_node() -> None:
+    assert listeners_of(diagnostics(listeners=2), NODE) == 2
+    assert listeners_of(diagnostics(listeners=2), "/other", 1) == 1
+    assert listeners_of(diagnostics(received=4), NODE, 1) == 1
+
+
 def test_a_node_that_could_not_be_configured_says_why() -> None:
     status = DiagnosticStatus(name="centerpoint: processing", level=b"\x02", message="no bundle")
     status.values = [KeyValue(key="state", value="unconfigured")]
@@ -73,11 +79,17 @@ def test_the_monitor_tells_readiness_and_counters_until_a_signal(ros: None, tmp_
     with Process(*arguments) as process:
         assert wait_until(lambda: path.exists())
         assert not LiveStatus.read(path).ready
-        # What plays the node's part is an input, a record and somebody who records it.
+        # What plays the node's part is an input, a record, and its word that somebody records it.
         peer.create_subscription(PointCloud2, INPUT, print, 1)
-        assert not wait_until(lambda: LiveStatus.read(path).ready, timeout_s=0.5)
         peer.create_subscription(DetectionFrame, FRAME, print, 50)
-        assert wait_until(lambda: LiveStatus.read(path).ready)
+        told = peer.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+        def ready(listeners: int) -> bool:
+            told.publish(diagnostics(listeners=listeners))
+            return LiveStatus.read(path).ready
+
+        assert not wait_until(lambda: ready(1), timeout_s=0.5)
+        assert wait_until(lambda: ready(2))
         message = DetectionFrame()
         message.counters.received = 7
         message.counters.processed = 6
