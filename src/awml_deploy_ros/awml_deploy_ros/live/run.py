@@ -222,7 +222,8 @@ class _Run:
             if status.problem:
                 raise self._failure(node, f"could not be configured: {status.problem}")
             if time.monotonic() - start > self.settings.start_timeout_s:
-                raise self._failure(node, f"is not active after {self.settings.start_timeout_s:g} s")
+                limit = f"{self.settings.start_timeout_s:g} s"
+                raise self._failure(node, f"is not active after {limit}, or the recorder has not found it")
 
     def _failure(self, node: ChildProcess | None, problem: str) -> ProcessError:
         if node is not None:
