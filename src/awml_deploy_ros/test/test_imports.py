@@ -12,7 +12,7 @@ from awml_deploy_ros.yolox_node import YoloxNode
 from awml_deploy_ros.outputs import registry
 for name in ("frame", "markers", "debug"):
     registry._factory(name)
-registry._factory("frame", "detection2d")
+registry._record_factory("detection2d")
 from awml_deploy_core.artifacts.bundle import ModelBundle
 from awml_deploy_core.runner import open_pipeline
 from awml_deploy_core.family import load_family
