@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
+from itertools import tee
 from pathlib import Path
 
 from generated import write_or_check
@@ -21,10 +23,11 @@ TARGET = ROOT / "docs" / "fault_catalogue.md"
 def page() -> str:
     """The page, if there is nothing that must not be on it."""
     with tempfile.TemporaryDirectory() as name, running(MODEL, Path(name)) as (found, outcomes):
-        rows = list(found)
-        if problems := problems_of(rows, outcomes, lambda line: None):
+        rows, told = tee(found)
+        tell = partial(print, file=sys.stderr, flush=True)
+        if problems := problems_of(told, outcomes, tell):
             sys.exit("\n".join(problems))
-    return render(rows)
+        return render(list(rows))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,15 @@
-"""The fault catalogue: every defect, what verification says of it, and the variations it must pass.
-
-Command line: ``python -m awml_deploy_lab.faults.catalogue --output docs/fault_catalogue.md``
-"""
+"""The fault catalogue: every defect, what verification says of it, and the variations it must pass."""
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from awml_deploy_core.errors import AwmlDeployError
-from awml_deploy_core.exit_codes import ExitCode
-from awml_deploy_core.files import write_text
 from awml_deploy_lab.faults.code_defects import CODE_DEFECTS
 from awml_deploy_lab.faults.defect import Defect
 from awml_deploy_lab.faults.deployment import copied, make_deployment
@@ -44,8 +34,8 @@ ABOUT = """# Fault catalogue
 
 Every defect below is planted, alone, in the deployment of the demo model, and `awml-deploy verify` must
 fail and say what is wrong. Every variation must pass. This page is written by
-`python -m awml_deploy_lab.faults.catalogue`; the tests of `awml_deploy_lab` run a third of it, and all
-of it with `AWML_DEPLOY_ALL_FAULTS=1`.
+`make faults`; the tests of `awml_deploy_lab` run a third of it, and all of it with
+`AWML_DEPLOY_ALL_FAULTS=1`.
 
 Planted in: **graph**, an ONNX file whose new hash the manifest is given, as a careless tool would; the
 **manifest**; **parameters**, the files that the vehicle's node reads; the **configuration**, a deploy.yaml
@@ -173,38 +163,3 @@ def problems_of(rows: Iterable[Row], outcomes: Iterable[Outcome], tell: Tell) ->
         tell(f"clean: {variation.name}: {outcome.status} {said}".rstrip())
         problems += [f"{variation.name}: {said}"] if outcome.status != "passed" else []
     return problems
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(description="Plant defects in the demo model and verify each.")
-    parser.add_argument("--workers", type=int, default=2, help="processes, default: %(default)s")
-    parser.add_argument("--output", type=Path, help="write the page here")
-    options = parser.parse_args(arguments)
-    start, rows = time.monotonic(), []
-
-    def kept(found: Iterable[Row]) -> Iterator[Row]:
-        for row in found:
-            rows.append(row)
-            yield row
-
-    with tempfile.TemporaryDirectory() as name:
-        try:
-            with running(Path(name), options.workers) as (found, outcomes):
-                problems = problems_of(kept(found), outcomes, partial(print, flush=True))
-        except AwmlDeployError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return ExitCode.BAD_INPUT
-    seconds = time.monotonic() - start
-    print(
-        f"{len(DEFECTS)} defects, {len(VARIATIONS)} variations: {len(problems)} problems, {seconds:.0f} s"
-    )
-    for problem in problems:
-        print(f"problem: {problem}")
-    if options.output and not problems:
-        write_text(options.output, render(rows))
-    return ExitCode.FAILED if problems else ExitCode.PASSED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -83,11 +83,8 @@ class Recipe(BaseModel):
 
     def restart_before(self, step: int) -> Restart | None:
         """The last restart that has begun at a step, counted from 0."""
-        return max(
-            (restart for restart in self.restarts or () if restart.step <= step),
-            key=lambda restart: restart.step,
-            default=None,
-        )
+        begun = (restart for restart in reversed(self.restarts or ()) if restart.step <= step)
+        return next(begun, None)
 
     def config(self) -> CenterPointConfig:
         """The model's configuration.
